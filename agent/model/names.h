@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * names - the DNS names and IP addresses of a certificate, normalised
+ *
+ * DNS names are kept in lower case A-label form without a trailing dot; addresses in the text form
+ * of inet_ntop(3). A list has no duplicates and keeps the order of first mention.
+ */
+#ifndef CLM_MODEL_NAMES_H
+#define CLM_MODEL_NAMES_H
+
+#include <stdbool.h>
+
+#include "agent/base/err.h"
+#include "agent/base/json.h"
+#include "agent/base/str.h"
+
+#define CLM_NAMES_MAX 100 /* SANs per certificate; protocol.md 6.4 */
+
+struct clm_names {
+    struct clm_strs dns;
+    struct clm_strs ip;
+};
+
+void clm_names_done(struct clm_names *names); /* for CLM_CLEANUP */
+
+/* Letters, digits, '-', '_' and dots, labels of 1..63, 253 in all; a leading "*." only if wildcard.
+ * Writes the normalised name to dst of CLM_DNS_NAME_SIZE bytes. Errors: INVAL. */
+CLM_MUST_USE enum clm_code clm_dns_normalise(const char *name, bool wildcard, char *dst,
+                                             struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_names_add_dns(struct clm_names *names, const char *name,
+                                             struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_names_add_ip(struct clm_names *names, const char *address,
+                                            struct clm_err *err);
+
+/* RFC 6125: exact, or "*.b.c" for exactly one label before ".b.c". */
+bool clm_names_covers_dns(const struct clm_names *have, const char *host);
+/* True if every name of want is in have (wildcards of want only by an equal entry); otherwise
+ * *out_missing, if not NULL, is the first that is not (borrowed from want). */
+bool clm_names_is_subset(const struct clm_names *want, const struct clm_names *have,
+                         const char **out_missing);
+
+/* {"dns": [...], "ip": [...]} */
+void clm_names_to_json(const struct clm_names *names, struct clm_json *obj);
+CLM_MUST_USE enum clm_code clm_names_from_json(const struct clm_json *obj, struct clm_names *out,
+                                               struct clm_err *err);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan - what a deployment will do, as data
+ *
+ * A deployer writes the plan, the engine in agent/job journals, applies, proves and undoes it. A
+ * plan names what goes into a file (leaf, chain, key ...) but never holds key bytes, so it can be
+ * printed, sent and kept. JSON form: docs/journal.md.
+ */
+#ifndef CLM_MODEL_PLAN_H
+#define CLM_MODEL_PLAN_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/err.h"
+#include "agent/base/json.h"
+#include "agent/base/str.h"
+#include "agent/model/probe.h"
+#include "agent/model/target.h"
+
+enum clm_content {
+    CLM_CONTENT_LEAF,          /* the leaf, PEM */
+    CLM_CONTENT_CHAIN,         /* intermediates, PEM, nearest first */
+    CLM_CONTENT_FULLCHAIN,     /* leaf and intermediates */
+    CLM_CONTENT_KEY,           /* the private key, PEM PKCS#8 */
+    CLM_CONTENT_KEY_FULLCHAIN, /* one file: fullchain, then key */
+    CLM_CONTENT__COUNT
+};
+
+/* In the order in which the engine takes them: all CHECKs first, then PUTs, POST_CHECKs, RELOADs. */
+enum clm_step_kind {
+    CLM_STEP_CHECK,      /* run argv before anything changes; exit 0 or the plan is refused */
+    CLM_STEP_FILE_PUT,   /* replace one file */
+    CLM_STEP_POST_CHECK, /* run argv after the swap and before the reload */
+    CLM_STEP_RELOAD,     /* make the server read its files again */
+    CLM_STEP_VERIFY,     /* handshakes that must show the new leaf */
+    CLM_STEP__COUNT
+};
+
+enum clm_reload_how {
+    CLM_RELOAD_UNIT,   /* through systemd */
+    CLM_RELOAD_SIGNAL, /* signal to the main process, when it runs under no unit */
+};
+
+struct clm_step {
+    enum clm_step_kind kind;
+    struct clm_strs argv; /* CHECK, POST_CHECK */
+    /* FILE_PUT */
+    char path[PATH_MAX]; /* as configured; may be a symlink, resolved by the engine */
+    enum clm_content content;
+    bool may_create; /* false: the file must exist, and its owner, mode and labels are kept */
+    uint32_t mode;   /* for a created file */
+    uint32_t uid;
+    uint32_t gid;
+    /* RELOAD */
+    enum clm_reload_how how;
+    char unit[256];
+    int32_t pid;
+    uint64_t start_ticks;
+    int signo;
+    /* VERIFY */
+    struct clm_endpoint *endpoints;
+    size_t n_endpoints;
+    uint32_t deadline_ms; /* 30,000; Java 120,000 (design.md 6) */
+};
+
+struct clm_plan {
+    char target[CLM_TARGET_ID_SIZE];
+    char deployer[32];
+    struct clm_step *steps;
+    size_t n_steps;
+};
+
+void clm_plan_done(struct clm_plan *plan); /* for CLM_CLEANUP */
+/* Appends a zeroed step; NULL on no memory. */
+struct clm_step *clm_plan_add(struct clm_plan *plan, enum clm_step_kind kind);
+/* Copies the endpoints into a VERIFY step. */
+CLM_MUST_USE enum clm_code clm_step_set_endpoints(struct clm_step *step,
+                                                  const struct clm_endpoint *endpoints, size_t n,
+                                                  struct clm_err *err);
+
+const char *clm_content_name(enum clm_content content);       /* "leaf", "fullchain", ... */
+const char *clm_step_kind_name(enum clm_step_kind kind);      /* "check", "file.put", ... */
+/* One line for a person: "write the full chain to '/etc/ssl/a.pem'". */
+CLM_MUST_USE enum clm_code clm_step_describe(const struct clm_step *step, char *dst, size_t size,
+                                             struct clm_err *err);
+
+void clm_plan_to_json(const struct clm_plan *plan, struct clm_json *obj);
+CLM_MUST_USE enum clm_code clm_plan_from_json(const struct clm_json *obj, struct clm_plan *out,
+                                              struct clm_err *err);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy - what root on this host allows, whoever asks
+ *
+ * Filled from the section "policy" of clmbot.yaml by config/, asked by agent/host before every
+ * effect. Nothing in it can be changed over the network. protocol.md 13 is the model; design.md 9
+ * places it in clmbot.yaml. Every check answers CLM_OK or PERM with the rule that refused and what
+ * to change, e.g. "policy.names: 'a.example' is not allowed; add it to policy.names.allow".
+ */
+#ifndef CLM_MODEL_POLICY_H
+#define CLM_MODEL_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/err.h"
+#include "agent/base/str.h"
+#include "agent/model/names.h"
+
+struct clm_policy_webroot {
+    char name[65]; /* webroot_ref of a job */
+    char path[4096];
+};
+
+struct clm_policy {
+    struct clm_strs job_types;     /* allowed; default: scan order get_dcv dcv_cleanup deploy rollback recheck_pinning */
+    struct clm_strs targets_allow; /* globs of target ids; default: "nginx:*" "apache:*" */
+    struct clm_strs targets_deny;  /* wins over allow; default: empty */
+    struct clm_strs names_allow;   /* "example.com", "*.example.com" (any depth); default: empty = none */
+    struct clm_strs names_deny;
+    bool wildcard_certs;           /* default false */
+    struct clm_strs key_types;     /* default: all five of protocol.md */
+    struct clm_strs write_roots;   /* directories; a target's files must lie inside; default /etc */
+    struct clm_policy_webroot *webroots; /* declared for DCV */
+    size_t n_webroots;
+    bool webroot_from_scan; /* a document root found by the scan may be used; default true */
+    bool probe_remote;      /* recheck_pinning beyond this host; default false */
+    int64_t deploys_per_target_per_day; /* default 24 */
+    int64_t orders_per_day;             /* default 50 */
+};
+
+void clm_policy_done(struct clm_policy *policy);
+
+CLM_MUST_USE enum clm_code clm_policy_check_job_type(const struct clm_policy *policy,
+                                                     const char *type, struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_policy_check_target(const struct clm_policy *policy,
+                                                   const char *target, struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_policy_check_names(const struct clm_policy *policy,
+                                                  const struct clm_names *names,
+                                                  struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_policy_check_key_type(const struct clm_policy *policy,
+                                                     const char *key_type, struct clm_err *err);
+/* path: absolute, no "." or ".." component, already resolved. */
+CLM_MUST_USE enum clm_code clm_policy_check_write(const struct clm_policy *policy, const char *path,
+                                                  struct clm_err *err);
+/* NULL if no webroot of that name is declared. */
+const struct clm_policy_webroot *clm_policy_find_webroot(const struct clm_policy *policy,
+                                                         const char *name);
+
+#endif
