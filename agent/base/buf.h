@@ -23,9 +23,9 @@ struct clm_buf {
 };
 
 /* An empty buffer that may grow to max bytes. */
-#define CLM_BUF_INIT(max_bytes)        {.max = (max_bytes)}
+#define CLM_BUF_INIT(max_bytes) ((struct clm_buf){.max = (max_bytes)})
 /* The same for key material and passwords: every freed copy is wiped. */
-#define CLM_BUF_SECRET_INIT(max_bytes) {.max = (max_bytes), .secret = true}
+#define CLM_BUF_SECRET_INIT(max_bytes) ((struct clm_buf){.max = (max_bytes), .secret = true})
 
 /* Frees the content; the buffer is empty and usable again with the same maximum. For CLM_CLEANUP. */
 void clm_buf_done(struct clm_buf *buf);

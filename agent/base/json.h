@@ -7,7 +7,8 @@
  * limit. Keys are compared byte for byte. Errors name the place: "/leases/0/fence: ...".
  *
  * Writing builds a tree. A failed allocation marks the tree, every later call on it is harmless,
- * and clm_json_print() reports it: so building needs no check at each step.
+ * and clm_json_print() reports it: so building needs no check at each step. Setting a key that exists
+ * replaces its value. Bytes that are not UTF-8 are written as U+FFFD.
  */
 #ifndef CLM_BASE_JSON_H
 #define CLM_BASE_JSON_H
@@ -19,8 +20,8 @@
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
 
-#define CLM_JSON_TEXT_MAX   (256u * 1024u) /* bytes; design.md 11 */
-#define CLM_JSON_DEPTH_MAX  16             /* design.md 11 */
+#define CLM_JSON_TEXT_MAX   (256u * 1024u)     /* bytes; design.md 11 */
+#define CLM_JSON_DEPTH_MAX  16                 /* design.md 11 */
 #define CLM_JSON_INT_MAX    9007199254740991LL /* 2^53 - 1: cJSON holds numbers as double */
 #define CLM_JSON_STRING_MAX 8192 /* bytes, unless a getter is given another; protocol.md 6.4 */
 
@@ -113,7 +114,11 @@ void clm_json_add_copy(struct clm_json *array, const struct clm_json *node);
 /* Reading view of a tree being written, to change members found by clm_json_get(). */
 struct clm_json *clm_json_edit(struct clm_json *obj, const char *key);
 
-/* Appends the text; pretty: two spaces of indent. Errors: NOMEM (also of any earlier step), LIMIT. */
+/*
+ * Appends the text; pretty: two spaces of indent. out is unchanged on error. Errors: NOMEM (also of
+ * any earlier step), LIMIT out is full or nesting beyond CLM_JSON_DEPTH_MAX, INVAL a number beyond
+ * CLM_JSON_INT_MAX or not finite.
+ */
 CLM_MUST_USE enum clm_code clm_json_print(const struct clm_json *root, bool pretty,
                                           struct clm_buf *out, struct clm_err *err);
 

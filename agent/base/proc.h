@@ -15,7 +15,7 @@ struct clm_proc {
     const char *const *argv; /* NULL-ended; argv[0] absolute, and executed as is */
     const char *const *env;  /* NULL-ended "K=V"; NULL: PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C */
     const char *cwd;         /* NULL: "/" */
-    uint32_t timeout_ms;     /* then SIGTERM to its process group, 2 s later SIGKILL */
+    uint32_t timeout_ms;     /* > 0; then SIGTERM to its process group, 2 s later SIGKILL */
     size_t output_max;       /* the rest is read and dropped; 0: CLM_PROC_OUTPUT_MAX */
 };
 
@@ -24,7 +24,8 @@ struct clm_proc {
  *
  * Out     out_status  exit status 0..255, or 128 + signal
  *         output      stdout and stderr as they came; caller's buffer, may be NULL
- * Errors  NOTFOUND, PERM program; TIMEOUT; IO. A non-zero exit status is not an error.
+ * Errors  NOTFOUND, PERM program or cwd; TIMEOUT; INVAL no absolute path or no time limit; IO.
+ *         A non-zero exit status is not an error.
  */
 CLM_MUST_USE enum clm_code clm_proc_run(const struct clm_proc *proc, int *out_status,
                                         struct clm_buf *output, struct clm_err *err);

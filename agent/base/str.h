@@ -31,6 +31,8 @@ bool clm_str_glob(const char *pattern, const char *text);
 bool clm_str_is_printable(const char *text);
 /* Well-formed UTF-8 without NUL: no overlong forms, no surrogates, at most U+10FFFF (RFC 3629). */
 bool clm_str_is_utf8(const void *data, size_t len);
+/* Bytes of the well-formed character at the start of data; 0 if there is none. */
+size_t clm_str_utf8_len(const void *data, size_t len);
 
 /* A list of owned strings. Zero-initialise it. */
 struct clm_strs {
