@@ -33,6 +33,8 @@ int clm_fs_point(const char *op, int dir_fd, const char *name);
 void clm_fs_crash_at(unsigned n);
 /* The n-th call from here fails with this errno; with sticky, every later one, too. 0: off. */
 void clm_fs_fail_at(unsigned n, int sys_errno, int sticky);
+/* Every operation of this name fails with this errno, e.g. "exchange" with EINVAL. NULL: off. */
+void clm_fs_fail_op(const char *op, int sys_errno);
 /* Calls of clm_fs_point() since the last clm_fs_crash_at() or clm_fs_fail_at(). */
 unsigned clm_fs_points(void);
 /* Tells fn of every operation before it is made; NULL turns it off. */
@@ -46,6 +48,17 @@ static inline int clm_fs_point(const char *op, int dir_fd, const char *name)
     return 0;
 }
 #endif
+
+/* ---- descriptors ---- */
+
+/* Appends everything from fd to its end; name is for messages. Errors: LIMIT beyond max bytes, IO. */
+CLM_MUST_USE enum clm_code clm_fs_read_fd(int fd, const char *name, size_t max, struct clm_buf *out,
+                                          struct clm_err *err);
+/* Writes all of it at the descriptor's position. Errors: IO. */
+CLM_MUST_USE enum clm_code clm_fs_write_fd(int fd, const char *name, const void *data, size_t len,
+                                           struct clm_err *err);
+/* fsync(2). Never try again after an error: the kernel has dropped the pages by then. */
+CLM_MUST_USE enum clm_code clm_fs_sync_fd(int fd, const char *name, struct clm_err *err);
 
 /* ---- reading ---- */
 

@@ -13,6 +13,16 @@ target_compile_definitions(clm_flags INTERFACE
     CLM_VERSION="${PROJECT_VERSION}")
 target_include_directories(clm_flags INTERFACE ${PROJECT_SOURCE_DIR})
 
+# Crash points and failing operations (agent/base/fs.h): for tests, never in what is packaged.
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+    option(CLM_TEST_HOOKS "Let tests stop or fail any durable operation" ON)
+else()
+    option(CLM_TEST_HOOKS "Let tests stop or fail any durable operation" OFF)
+endif()
+if(CLM_TEST_HOOKS)
+    target_compile_definitions(clm_flags INTERFACE CLM_TEST_HOOKS)
+endif()
+
 # What is packaged is hardened; sanitizers do not go with these flags.
 if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
     target_compile_options(clm_flags INTERFACE
