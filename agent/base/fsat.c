@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -224,12 +225,15 @@ enum clm_code clm_fsat_create(int dir_fd, const struct clm_fsat_new *file, struc
         return clm_err_sys(err, errno, "create '%s'", file->name);
     }
     code = fill(fd, like_fd, file, err);
-    if (code == CLM_OK && close(fd) != 0 && errno != EINTR) {
-        code = clm_err_sys(err, errno, "close '%s'", file->name);
-    }
     if (code == CLM_OK) {
+        int rc = close(fd);
+
         fd = -1;
-    } else {
+        if (rc != 0 && errno != EINTR) {
+            code = clm_err_sys(err, errno, "close '%s'", file->name);
+        }
+    }
+    if (code != CLM_OK) {
         (void)unlinkat(dir_fd, file->name, 0);
     }
     return code;
