@@ -19,7 +19,12 @@
 #include "agent/base/str.h"
 #include "agent/model/probe.h"
 
-enum clm_file_kind { CLM_FILE_REGULAR, CLM_FILE_DIRECTORY, CLM_FILE_SYMLINK, CLM_FILE_OTHER };
+enum clm_file_kind {
+    CLM_FILE_REGULAR,
+    CLM_FILE_DIRECTORY,
+    CLM_FILE_SYMLINK,
+    CLM_FILE_OTHER
+};
 
 struct clm_stat {
     enum clm_file_kind kind;
@@ -42,25 +47,36 @@ struct clm_http_request {
     const char *const *headers; /* "Name: value", NULL-ended; may be NULL */
     const void *body;           /* body_len bytes; NULL: none */
     size_t body_len;
-    size_t response_max; /* bytes; a longer body is LIMIT. Never 0 */
-    uint32_t timeout_ms; /* for the whole exchange */
-    const char *ca_pem;  /* sole trust anchors; NULL: the system's */
+    size_t response_max;    /* bytes; a longer body is LIMIT. Never 0 */
+    uint32_t timeout_ms;    /* for the whole exchange */
+    const char *ca_pem;     /* sole trust anchors; NULL: the system's */
     const char *connect_to; /* "addr:port" to connect to whatever the URL's host says; NULL */
 };
 
 #define CLM_HTTP_HEADER_MAX 512 /* bytes kept of one header's value, NUL included */
 
 struct clm_http_response {
-    int status;
-    struct clm_buf body; /* max is set by the callee to response_max */
+    int status;          /* 3xx is returned, never followed */
+    struct clm_buf body; /* max is set by the callee to response_max; freed by the caller */
     char content_type[CLM_HTTP_HEADER_MAX]; /* without parameters, lower case */
     char location[CLM_HTTP_HEADER_MAX];
     char replay_nonce[CLM_HTTP_HEADER_MAX];
     char link_up[CLM_HTTP_HEADER_MAX]; /* target of Link rel="up" */
-    uint32_t retry_after_s;            /* 0: not said */
+    char etag[CLM_HTTP_HEADER_MAX];    /* with its quotes */
+    char request_id[64];               /* Clm-Request-Id */
+    char job_state[32];                /* Clm-Job-State */
+    bool has_next_poll;                /* Clm-Next-Poll was sent */
+    uint32_t next_poll_s;
+    uint32_t retry_after_s; /* 0: not said */
+    int64_t date_s;         /* Date, unix time; 0: not said */
 };
 
-enum clm_unit_state { CLM_UNIT_UNKNOWN, CLM_UNIT_ACTIVE, CLM_UNIT_INACTIVE, CLM_UNIT_FAILED };
+enum clm_unit_state {
+    CLM_UNIT_UNKNOWN,
+    CLM_UNIT_ACTIVE,
+    CLM_UNIT_INACTIVE,
+    CLM_UNIT_FAILED
+};
 
 struct clm_unit {
     char name[256]; /* "nginx.service" */
