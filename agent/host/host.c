@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/dirlock.h"
+#include "agent/base/fs.h"
+#include "agent/host/internal.h"
+
+#define LOCK_WAIT_MS 5000 /* a host half that is just ending lets go within milliseconds */
+
+static const clm_host_op_fn operations[CLM_OP__COUNT] = {
+    [CLM_OP_HELLO] = clm_host_op_hello,
+    [CLM_OP_SCAN] = clm_host_op_scan,
+    [CLM_OP_JOB_ACCEPT] = clm_host_op_accept,
+    [CLM_OP_CSR] = clm_host_op_csr,
+    [CLM_OP_DCV_PUT] = clm_host_op_dcv_put,
+    [CLM_OP_DCV_REMOVE] = clm_host_op_dcv_remove,
+    [CLM_OP_CERT_PUT] = clm_host_op_cert_put,
+    [CLM_OP_DEPLOY] = clm_host_op_deploy,
+    [CLM_OP_ROLLBACK] = clm_host_op_rollback,
+    [CLM_OP_RECHECK] = clm_host_op_recheck,
+    [CLM_OP_CLOSE] = clm_host_op_close,
+    [CLM_OP_STATUS] = clm_host_op_status,
+    [CLM_OP_TRUST_PUT] = clm_host_op_trust_put,
+    [CLM_OP_LOCAL_PLAN] = clm_host_op_local_plan,
+    [CLM_OP_LOCAL_ROLLBACK] = clm_host_op_local_rollback,
+    [CLM_OP_HISTORY] = clm_host_op_history,
+    [CLM_OP_LOCAL_VERIFY] = clm_host_op_local_verify,
+};
+
+static enum clm_code make_dirs(struct clm_host *host, struct clm_err *err)
+{
+    static const char *const below[] = {"jobs", "dcv"};
+    char path[PATH_MAX];
+    enum clm_code code = clm_fs_mkdir(host->config->state_dir, 0755, err);
+
+    if (code == CLM_OK) {
+        code = clm_fs_mkdir(host->dir, 0700, err);
+    }
+    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(below); i++) {
+        code = clm_str_fmt(path, sizeof(path), err, "%s/%s", host->dir, below[i]);
+        if (code == CLM_OK) {
+            code = clm_fs_mkdir(path, 0700, err);
+        }
+    }
+    return code;
+}
+
+enum clm_code clm_host_open(const struct clm_config *config, const struct clm_io *io,
+                            struct clm_probe_route *route, struct clm_host **out,
+                            struct clm_err *err)
+{
+    CLM_CLEANUP(clm_host_close_p) struct clm_host *host = calloc(1, sizeof(*host));
+    enum clm_code code;
+
+    if (host == NULL) {
+        return clm_err_set(err, CLM_E_NOMEM, "host half");
+    }
+    host->lock_fd = -1;
+    host->config = config;
+    host->io = io;
+    host->route = route;
+    code = clm_str_fmt(host->dir, sizeof(host->dir), err, "%s/host", config->state_dir);
+    if (code == CLM_OK) {
+        code = make_dirs(host, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_dirlock_take(host->dir, LOCK_WAIT_MS, &host->lock_fd, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_store_open(host->dir, &host->store, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_rng_new(&host->rng, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_trust_load(host->dir, &host->trust, err);
+        code = code == CLM_E_NOTFOUND ? CLM_OK : code; /* not enrolled yet */
+    }
+    if (code != CLM_OK) {
+        return code;
+    }
+    *out = CLM_STEAL(host);
+    return CLM_OK;
+}
+
+void clm_host_close(struct clm_host *host)
+{
+    if (host == NULL) {
+        return;
+    }
+    clm_trust_done(&host->trust);
+    clm_rng_free(host->rng);
+    clm_store_close(host->store);
+    clm_fs_close_p(&host->lock_fd);
+    free(host);
+}
+
+enum clm_code clm_host_request(struct clm_host *host, const struct clm_host_session *session,
+                               enum clm_op op, const struct clm_json *body, struct clm_json *reply,
+                               struct clm_fail *fail, struct clm_err *err)
+{
+    struct clm_host_call call = {
+        .host = host, .session = session, .body = body, .reply = reply, .fail = fail};
+    enum clm_code code;
+
+    *fail = (struct clm_fail){0};
+    if ((unsigned)op >= CLM_OP__COUNT || operations[op] == NULL) {
+        return clm_refuse(&call, err, CLM_E_UNSUPPORTED, "E_STATE", "unknown operation %d",
+                          (int)op);
+    }
+    if (clm_op_needs_root(op) && !session->is_root_peer) {
+        return clm_refuse(&call, err, CLM_E_PERM, "E_POLICY", "'%s' is for root on this host",
+                          clm_op_name(op));
+    }
+    code = operations[op](&call, err);
+    if (code != CLM_OK) {
+        fail->code = code;
+        fail->retryable = fail->retryable || clm_code_is_transient(code);
+        if (fail->problem[0] == '\0') {
+            (void)clm_str_copy(fail->problem, sizeof(fail->problem), "E_INTERNAL", NULL);
+        }
+        (void)clm_str_copy(fail->message, sizeof(fail->message), err->msg, NULL);
+    }
+    return code;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What only root on this host may ask for: the trust document, a dry run, a local roll-back. */
+#include <string.h>
+
+#include "agent/host/internal.h"
+
+#define CA_PEM_MAX (64u * 1024u) /* protocol.md 7.2 */
+#define PINS_MAX   4             /* protocol.md 5.2 */
+
+enum clm_code clm_host_op_trust_put(struct clm_host_call *call, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_strs_done) struct clm_strs pins = {0};
+    const struct clm_json *list;
+    const struct clm_json *trust;
+    const char *ca_pem;
+    enum clm_code code = clm_json_array(call->body, "pins", PINS_MAX, &list, err);
+
+    for (const struct clm_json *at = clm_json_first(list); code == CLM_OK && at != NULL;
+         at = clm_json_next(at)) {
+        const char *pin = clm_json_text(at);
+
+        code = pin == NULL ? clm_err_set(err, CLM_E_PARSE, "pins: not a string")
+                           : clm_strs_add(&pins, pin, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_json_str(call->body, "ca_pem", CA_PEM_MAX, &ca_pem, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_json_object(call->body, "trust", &trust, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_trust_install(call->host->dir, &pins, ca_pem, trust, &call->host->trust, err);
+    }
+    if (code != CLM_OK) {
+        return clm_host_problem_code(call, "E_SIGNATURE", code);
+    }
+    clm_json_set_str(call->reply, "agent_id", call->host->trust.agent_id);
+    clm_json_set_str(call->reply, "tenant", call->host->trust.tenant);
+    return CLM_OK;
+}
+
+enum clm_code clm_host_op_local_plan(struct clm_host_call *call, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_plan_done) struct clm_plan plan = {.n_steps = 0};
+    const char *target;
+    struct clm_json *lines;
+    enum clm_code code = clm_json_str(call->body, "target", CLM_TARGET_ID_SIZE - 1, &target, err);
+
+    if (code == CLM_OK) {
+        code = clm_host_plan(call, target, NULL, &plan, err);
+    }
+    if (code != CLM_OK) {
+        return code;
+    }
+    clm_plan_to_json(&plan, call->reply);
+    lines = clm_json_set_array(call->reply, "lines");
+    for (size_t i = 0; code == CLM_OK && i < plan.n_steps; i++) {
+        char text[2 * PATH_MAX];
+
+        code = clm_step_describe(&plan.steps[i], text, sizeof(text), err);
+        clm_json_add_str(lines, text);
+    }
+    return code;
+}
+
+enum clm_code clm_host_op_local_rollback(struct clm_host_call *call, struct clm_err *err)
+{
+    struct clm_rollback rollback = {.job_id = ""};
+    int64_t version;
+    enum clm_code code =
+        clm_json_str(call->body, "target", CLM_TARGET_ID_SIZE - 1, &rollback.target, err);
+
+    if (code == CLM_OK) {
+        code = clm_json_int(call->body, "version", -1, UINT32_MAX - 1, &version, err);
+    }
+    if (code != CLM_OK) {
+        return code;
+    }
+    rollback.version = version < 0 ? CLM_GENERATION_BEFORE : (uint32_t)version;
+    return clm_host_roll_back(call, &rollback, err);
+}

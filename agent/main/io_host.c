@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* syscall(2) numbers of pidfd_open and pidfd_send_signal */
+#include "agent/main/io_host.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/fs.h"
+#include "agent/base/proc.h"
+#include "agent/main/units.h"
+
+#define READ_CHUNK  (64u * 1024u)
+#define STAT_FIELDS 1024u /* bytes of /proc/PID/stat: comm is at most 16 */
+
+static void close_dir_p(DIR **dir)
+{
+    if (*dir != NULL) {
+        (void)closedir(*dir);
+    }
+}
+
+/* Sizes in /proc are 0 and other files may grow: read to the end, whatever fstat says. */
+static enum clm_code read_file(void *ctx, const char *path, size_t max, struct clm_buf *out,
+                               struct clm_err *err)
+{
+    CLM_CLEANUP(clm_fs_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat st;
+    size_t got = 0;
+
+    (void)ctx;
+    if (fd < 0) {
+        return clm_err_sys(err, errno, "open '%s'", path);
+    }
+    if (fstat(fd, &st) != 0) {
+        return clm_err_sys(err, errno, "stat '%s'", path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return clm_err_set(err, CLM_E_INVAL, "'%s' is not a regular file", path);
+    }
+    for (;;) {
+        size_t room = max - got < READ_CHUNK ? max - got + 1 : READ_CHUNK;
+        enum clm_code code = clm_buf_reserve(out, room, err);
+        ssize_t n;
+
+        if (code != CLM_OK) {
+            return clm_err_wrap(err, code, "read '%s'", path);
+        }
+        n = read(fd, out->data + out->len, room);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return clm_err_sys(err, errno, "read '%s'", path);
+        }
+        got += (size_t)n;
+        if (got > max) {
+            return clm_err_set(err, CLM_E_LIMIT, "'%s' is larger than %zu bytes", path, max);
+        }
+        out->len += (size_t)n;
+        out->data[out->len] = '\0';
+        if (n == 0) {
+            return CLM_OK;
+        }
+    }
+}
+
+static enum clm_code stat_path(void *ctx, const char *path, bool follow, struct clm_stat *out,
+                               struct clm_err *err)
+{
+    struct stat st;
+
+    (void)ctx;
+    if ((follow ? stat(path, &st) : lstat(path, &st)) != 0) {
+        return clm_err_sys(err, errno, "stat '%s'", path);
+    }
+    *out = (struct clm_stat){
+        .kind = S_ISREG(st.st_mode)   ? CLM_FILE_REGULAR
+                : S_ISDIR(st.st_mode) ? CLM_FILE_DIRECTORY
+                : S_ISLNK(st.st_mode) ? CLM_FILE_SYMLINK
+                                      : CLM_FILE_OTHER,
+        .mode = st.st_mode & 07777u,
+        .uid = st.st_uid,
+        .gid = st.st_gid,
+        .size_bytes = (uint64_t)st.st_size,
+        .dev = st.st_dev,
+        .ino = st.st_ino,
+        .nlink = (uint32_t)st.st_nlink,
+        .mtime_s = st.st_mtime,
+    };
+    return CLM_OK;
+}
+
+static enum clm_code read_link(void *ctx, const char *path, char *dst, size_t size,
+                               struct clm_err *err)
+{
+    ssize_t n = readlink(path, dst, size);
+
+    (void)ctx;
+    if (n < 0) {
+        return clm_err_sys(err, errno, "read link '%s'", path);
+    }
+    if ((size_t)n >= size) {
+        return clm_err_set(err, CLM_E_LIMIT, "link '%s' is too long", path);
+    }
+    dst[n] = '\0';
+    return CLM_OK;
+}
+
+static enum clm_code list_dir(void *ctx, const char *path, clm_io_dir_fn visit, void *arg,
+                              struct clm_err *err)
+{
+    CLM_CLEANUP(close_dir_p) DIR *dir = opendir(path);
+    const struct dirent *entry;
+
+    (void)ctx;
+    if (dir == NULL) {
+        return clm_err_sys(err, errno, "list '%s'", path);
+    }
+    while (errno = 0, (entry = readdir(dir)) != NULL) {
+        enum clm_code code;
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        code = visit(arg, entry->d_name, err);
+        if (code != CLM_OK) {
+            return code;
+        }
+    }
+    return errno == 0 ? CLM_OK : clm_err_sys(err, errno, "list '%s'", path);
+}
+
+static enum clm_code run(void *ctx, const char *const *argv, uint32_t timeout_ms, int *out_status,
+                         struct clm_buf *output, struct clm_err *err)
+{
+    const struct clm_proc proc = {.argv = argv, .timeout_ms = timeout_ms};
+
+    (void)ctx;
+    return clm_proc_run(&proc, out_status, output, err);
+}
+
+/* Field 22 of /proc/PID/stat, counted behind the last ')' because comm may hold anything. */
+static bool start_ticks(int32_t pid, uint64_t *out)
+{
+    struct clm_buf text = CLM_BUF_INIT(STAT_FIELDS);
+    char path[64];
+    const char *at = NULL;
+    int64_t value = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    if (read_file(NULL, path, STAT_FIELDS, &text, NULL) == CLM_OK) {
+        at = strrchr(clm_buf_str(&text), ')');
+    }
+    for (int field = 2; at != NULL && field < 22; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    if (at != NULL) {
+        char digits[24];
+        size_t n = strspn(at + 1, "0123456789");
+
+        if (n > 0 && n < sizeof(digits)) {
+            memcpy(digits, at + 1, n);
+            digits[n] = '\0';
+            (void)clm_str_to_int(digits, 0, INT64_MAX, &value, NULL);
+        }
+    }
+    clm_buf_done(&text);
+    *out = (uint64_t)value;
+    return value >= 0;
+}
+
+/* Kernels before 5.3 have no pidfd: then the check and kill(2) leave a gap of microseconds. */
+static enum clm_code send_signal(void *ctx, int32_t pid, uint64_t ticks, int signo,
+                                 struct clm_err *err)
+{
+    CLM_CLEANUP(clm_fs_close_p) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    uint64_t now = 0;
+    long r;
+
+    (void)ctx;
+    if (!start_ticks(pid, &now) || now != ticks) {
+        return clm_err_set(err, CLM_E_NOTFOUND, "process %d has ended; scan again", (int)pid);
+    }
+    r = fd >= 0 ? syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) : kill(pid, signo);
+    return r == 0 ? CLM_OK : clm_err_sys(err, errno, "signal %d to process %d", signo, (int)pid);
+}
+
+static enum clm_code no_http(void *ctx, const struct clm_http_request *request,
+                             struct clm_http_response *out, struct clm_err *err)
+{
+    (void)ctx;
+    (void)out;
+    return clm_err_set(err, CLM_E_UNSUPPORTED, "the host half has no network: '%s'", request->url);
+}
+
+static enum clm_code probe(void *ctx, const struct clm_endpoint *endpoint,
+                           struct clm_observation *out, struct clm_err *err)
+{
+    const struct clm_probe_route *route = ctx;
+
+    if (route->probe == NULL) {
+        return clm_err_set(err, CLM_E_UNSUPPORTED, "nobody is connected who could probe");
+    }
+    return route->probe(route->arg, endpoint, out, err);
+}
+
+static int64_t now_s(void *ctx)
+{
+    (void)ctx;
+    return clm_clock_now_s();
+}
+
+static int64_t mono_ms(void *ctx)
+{
+    (void)ctx;
+    return clm_clock_mono_ms();
+}
+
+static void sleep_ms(void *ctx, int64_t ms)
+{
+    (void)ctx;
+    clm_clock_sleep_ms(ms);
+}
+
+void clm_io_host_init(struct clm_io *out, struct clm_probe_route *route)
+{
+    *out = (struct clm_io){
+        .ctx = route,
+        .read_file = read_file,
+        .stat = stat_path,
+        .read_link = read_link,
+        .list_dir = list_dir,
+        .run = run,
+        .signal = send_signal,
+        .unit_list = clm_units_list,
+        .unit_state = clm_units_state,
+        .unit_reload = clm_units_reload,
+        .http = no_http,
+        .probe = probe,
+        .now_s = now_s,
+        .mono_ms = mono_ms,
+        .sleep_ms = sleep_ms,
+    };
+}
