@@ -44,4 +44,11 @@ void clm_names_to_json(const struct clm_names *names, struct clm_json *obj);
 CLM_MUST_USE enum clm_code clm_names_from_json(const struct clm_json *obj, struct clm_names *out,
                                                struct clm_err *err);
 
+/* The same as one array under key, DNS names first; reading tells them apart. Without the limit of
+ * CLM_NAMES_MAX: certificates and servers that are only reported may have more. from_list: a missing
+ * key is an empty list. */
+void clm_names_to_list(const struct clm_names *names, const char *key, struct clm_json *obj);
+CLM_MUST_USE enum clm_code clm_names_from_list(const struct clm_json *obj, const char *key,
+                                               struct clm_names *out, struct clm_err *err);
+
 #endif

@@ -12,10 +12,10 @@
 #include "agent/base/err.h"
 #include "agent/base/json.h"
 
-#define CLM_SHA256_HEX_SIZE  65  /* 64 digits and a NUL */
-#define CLM_ADDR_SIZE        64  /* numeric address, NUL included */
-#define CLM_DNS_NAME_SIZE    256 /* 253 characters (RFC 1035), trailing dot, NUL */
-#define CLM_CHAIN_SHOWN_MAX  10  /* certificates; protocol.md 6.4 */
+#define CLM_SHA256_HEX_SIZE 65  /* 64 digits and a NUL */
+#define CLM_ADDR_SIZE       64  /* numeric address, NUL included */
+#define CLM_DNS_NAME_SIZE   256 /* 253 characters (RFC 1035), trailing dot, NUL */
+#define CLM_CHAIN_SHOWN_MAX 10  /* certificates; protocol.md 6.4 */
 
 struct clm_endpoint {
     char addr[CLM_ADDR_SIZE]; /* to connect to: "127.0.0.1", "::1" */
