@@ -9,10 +9,10 @@
 #ifndef CLM_MODEL_TARGET_H
 #define CLM_MODEL_TARGET_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <limits.h>
 
 #include "agent/base/err.h"
 #include "agent/base/json.h"
@@ -42,8 +42,8 @@ struct clm_target {
     char configured_at[PATH_MAX + 16]; /* "/etc/nginx/sites-enabled/www:12" */
     bool has_certificate;              /* the file could be read and parsed */
     struct clm_cert_info certificate;
-    bool chain_ok;    /* each certificate in the file is signed by the next */
-    bool key_matches; /* public keys of certificate and key file are equal */
+    bool chain_ok;                  /* each certificate in the file is signed by the next */
+    bool key_matches;               /* public keys of certificate and key file are equal */
     struct clm_endpoint *endpoints; /* where a handshake must show the certificate */
     size_t n_endpoints;
     struct clm_observation *served; /* one for each endpoint, once probed; NULL before */
@@ -52,7 +52,7 @@ struct clm_target {
 /* Where files for a name are fetched over plain HTTP: what DCV by file needs. */
 struct clm_webroot {
     char domain[CLM_DNS_NAME_SIZE];
-    char path[PATH_MAX]; /* directory that answers for "/"; "" if it could not be told */
+    char path[PATH_MAX];      /* directory that answers for "/"; "" if it could not be told */
     char acme_path[PATH_MAX]; /* directory answering for /.well-known/acme-challenge/ ; "" same */
     char addr[CLM_ADDR_SIZE]; /* numeric address to fetch from on this host */
     uint16_t port;
@@ -67,11 +67,11 @@ struct clm_service {
     int32_t pid; /* main process */
     uint64_t start_ticks;
     char exe[PATH_MAX];
-    char user[64]; /* effective user of the main process */
+    char user[64];  /* effective user of the main process */
     char unit[256]; /* "nginx.service"; "" without one */
     char config_path[PATH_MAX];
-    char prefix[PATH_MAX]; /* nginx -p, httpd -d; "" default */
-    bool foreign_namespace; /* runs in another mount namespace than ours */
+    char prefix[PATH_MAX];   /* nginx -p, httpd -d; "" default */
+    bool foreign_namespace;  /* runs in another mount namespace than ours */
     struct clm_strs remarks; /* e.g. why its configuration could not be read */
     struct clm_listener *listeners;
     size_t n_listeners;
