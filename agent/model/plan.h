@@ -81,8 +81,8 @@ CLM_MUST_USE enum clm_code clm_step_set_endpoints(struct clm_step *step,
                                                   const struct clm_endpoint *endpoints, size_t n,
                                                   struct clm_err *err);
 
-const char *clm_content_name(enum clm_content content);       /* "leaf", "fullchain", ... */
-const char *clm_step_kind_name(enum clm_step_kind kind);      /* "check", "file.put", ... */
+const char *clm_content_name(enum clm_content content);  /* "leaf", "fullchain", ... */
+const char *clm_step_kind_name(enum clm_step_kind kind); /* "check", "file.put", ... */
 /* One line for a person: "write the full chain to '/etc/ssl/a.pem'". */
 CLM_MUST_USE enum clm_code clm_step_describe(const struct clm_step *step, char *dst, size_t size,
                                              struct clm_err *err);
