@@ -23,14 +23,16 @@ struct clm_policy_webroot {
 };
 
 struct clm_policy {
-    struct clm_strs job_types;     /* allowed; default: scan order get_dcv dcv_cleanup deploy rollback recheck_pinning */
+    struct clm_strs
+        job_types; /* allowed; default: scan order get_dcv dcv_cleanup deploy rollback recheck_pinning */
     struct clm_strs targets_allow; /* globs of target ids; default: "nginx:*" "apache:*" */
     struct clm_strs targets_deny;  /* wins over allow; default: empty */
-    struct clm_strs names_allow;   /* "example.com", "*.example.com" (any depth); default: empty = none */
+    struct clm_strs
+        names_allow; /* "example.com", "*.example.com" (any depth); default: empty = none */
     struct clm_strs names_deny;
-    bool wildcard_certs;           /* default false */
-    struct clm_strs key_types;     /* default: all five of protocol.md */
-    struct clm_strs write_roots;   /* directories; a target's files must lie inside; default /etc */
+    bool wildcard_certs;         /* default false */
+    struct clm_strs key_types;   /* default: all five of protocol.md */
+    struct clm_strs write_roots; /* directories; a target's files must lie inside; default /etc */
     struct clm_policy_webroot *webroots; /* declared for DCV */
     size_t n_webroots;
     bool webroot_from_scan; /* a document root found by the scan may be used; default true */
