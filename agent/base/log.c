@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define SD_JOURNAL_SUPPRESS_LOCATION /* it would always be this file */
 #include <systemd/sd-journal.h>
 
 #include "agent/base/str.h"

@@ -100,8 +100,7 @@ size_t clm_torture(clm_torture_fn body, void *arg)
         code = body(arg, &err);
         countdown = 0;
         if (live_blocks != live_before) {
-            fail_msg("allocation %zu failed: %ld blocks left behind", n,
-                     live_blocks - live_before);
+            fail_msg("allocation %zu failed: %ld blocks left behind", n, live_blocks - live_before);
         }
         if (!is_failed) {
             assert_int_equal(code, CLM_OK);

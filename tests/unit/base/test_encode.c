@@ -28,7 +28,8 @@ static void hex_goes_there_and_back(void **state)
 
 static void hex_refuses_the_rest(void **state)
 {
-    static const char *const bad[] = {"", "0", "000", "00000", "0g00", "00 0", "+000", "0x00", "::00"};
+    static const char *const bad[] = {"",     "0",    "000",  "00000", "0g00",
+                                      "00 0", "+000", "0x00", "::00"};
     uint8_t bytes[2];
     struct clm_err err = {0};
 
@@ -72,8 +73,8 @@ static void base64_matches_the_vectors(void **state)
         assert_int_equal(clm_b64url_encode(vectors[i].plain, len, &out, NULL), CLM_OK);
         assert_string_equal(clm_buf_str(&out), vectors[i].url);
         clm_buf_reset(&out);
-        assert_int_equal(
-            clm_b64_decode(vectors[i].padded, strlen(vectors[i].padded), &out, NULL), CLM_OK);
+        assert_int_equal(clm_b64_decode(vectors[i].padded, strlen(vectors[i].padded), &out, NULL),
+                         CLM_OK);
         assert_string_equal(clm_buf_str(&out), vectors[i].plain);
         assert_int_equal(out.len, len);
         clm_buf_reset(&out);
@@ -125,13 +126,13 @@ static void decoding_appends_or_changes_nothing(void **state)
         const char *text;
         bool is_url;
     } bad[] = {
-        {"Z", false},        {"Zg", false},      {"Zg=", false},     {"Zm9", false},
-        {"Zg==Zg==", false}, {"=Zg=", false},    {"Z===", false},    {"====", false},
-        {"Zm9v=", false},    {"Zm9v====", false}, {"Z m9v", false},  {"Zh==", false},
-        {"Zm9=", false},     {"-_-_", false},    {"Zm9v!", false},   {"Zm9v\x80m9v", false},
-        {"Zg==x", false},    {"Z", true},        {"Zg==", true},     {"Zm8=", true},
-        {"Zm9v ", true},     {"Zm9v\n", true},   {" Zm9", true},     {"Zh", true},
-        {"Zm9", true},       {"+/+/", true},     {"Zm9v.", true},    {"Zm9vY", true},
+        {"Z", false},        {"Zg", false},       {"Zg=", false},   {"Zm9", false},
+        {"Zg==Zg==", false}, {"=Zg=", false},     {"Z===", false},  {"====", false},
+        {"Zm9v=", false},    {"Zm9v====", false}, {"Z m9v", false}, {"Zh==", false},
+        {"Zm9=", false},     {"-_-_", false},     {"Zm9v!", false}, {"Zm9v\x80m9v", false},
+        {"Zg==x", false},    {"Z", true},         {"Zg==", true},   {"Zm8=", true},
+        {"Zm9v ", true},     {"Zm9v\n", true},    {" Zm9", true},   {"Zh", true},
+        {"Zm9", true},       {"+/+/", true},      {"Zm9v.", true},  {"Zm9vY", true},
     };
     struct clm_buf out = CLM_BUF_INIT(100);
 
