@@ -65,7 +65,7 @@ CLM_MUST_USE enum clm_code clm_cert_uris(const struct clm_cert_chain *chain, siz
                                          struct clm_strs *out, struct clm_err *err);
 /* "sha256/<Base64>" of the SubjectPublicKeyInfo, as in join tokens (protocol.md 5.2). */
 void clm_cert_pin(const struct clm_cert_chain *chain, size_t i, char dst[CLM_PIN_SIZE]);
-/* The public key of certificate i. Errors: NOMEM. */
+/* The public key of certificate i. Errors: NOMEM; UNSUPPORTED as in clm_key_from_pem(). */
 CLM_MUST_USE enum clm_code clm_pubkey_from_cert(const struct clm_cert_chain *chain, size_t i,
                                                 struct clm_pubkey **out_pubkey,
                                                 struct clm_err *err);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dn - distinguished names: DER in, one readable line out; attributes in, DER out */
+#ifndef CLM_CRYPTO_DN_H
+#define CLM_CRYPTO_DN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/str.h"
+#include "agent/crypto/der.h"
+
+#define CLM_DN_TEXT_SIZE 256 /* struct clm_cert_info.subject */
+#define CLM_DN_CN_MAX    64  /* characters; RFC 5280 A.1 ub-common-name */
+
+/* "O=Example, CN=www.example.com" from the DER of a Name. Control characters and what is no UTF-8
+ * become '?', ',' '+' and '\' get a '\' in front; a longer text is cut off with "...". False if it
+ * is malformed; dst then holds what was read. */
+bool clm_dn_text(const uint8_t *der, size_t len, char dst[CLM_DN_TEXT_SIZE]);
+/* The last CN, raw; false if there is none, if it has a NUL or does not fit. */
+bool clm_dn_common_name(const uint8_t *der, size_t len, char *dst, size_t size);
+
+struct clm_dn {
+    const char *country;
+    const char *state;
+    const char *locality;
+    const char *organization;
+    const struct clm_strs *ous;
+    const char *common_name;
+    const char *email;
+};
+/* Writes the Name in this order. INVAL a value that is too long or of wrong characters. */
+void clm_dn_write(struct clm_der *w, const struct clm_dn *dn);
+
+#endif
