@@ -109,7 +109,7 @@ static enum clm_code send_all(int fd, const uint8_t *data, size_t len, int64_t d
         if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
             return clm_err_set(err, CLM_E_NET, "the other half closed the connection");
         }
-        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        if (n < 0 && errno != EAGAIN && errno != EINTR) {
             return clm_err_sys(err, errno, "send to the other half");
         }
         enum clm_code code = wait_ready(fd, POLLOUT, deadline_ms, err);
@@ -161,7 +161,7 @@ static enum clm_code recv_all(int fd, uint8_t *dst, size_t len, int64_t deadline
         if (n == 0 || errno == ECONNRESET) {
             return clm_err_set(err, CLM_E_NET, "the other half closed in the middle of a frame");
         }
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        if (errno != EAGAIN && errno != EINTR) {
             return clm_err_sys(err, errno, "receive from the other half");
         }
     }
@@ -188,7 +188,7 @@ static enum clm_code recv_first(int fd, int wait_ms, uint8_t *dst, bool *out_end
             *out_end = true;
             return CLM_OK;
         }
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        if (errno != EAGAIN && errno != EINTR) {
             return clm_err_sys(err, errno, "receive from the other half");
         }
     }

@@ -378,7 +378,9 @@ enum clm_code clm_conn_reply(struct clm_conn *conn, const struct clm_json *reply
         return send_reply(conn, &text, err);
     }
     clm_fail_from_err(&fail, code == CLM_E_LIMIT ? "E_LIMIT" : "E_INTERNAL", &why, NULL);
-    (void)clm_conn_fail(conn, &fail, NULL);
+    if (clm_conn_fail(conn, &fail, err) != CLM_OK) {
+        return err == NULL ? CLM_E_NET : err->code;
+    }
     return clm_err_set(err, code, "%s", why.msg);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/ipc/peer.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -231,8 +232,7 @@ static void reply_beyond_four_mebibytes_is_refused(void **state)
         _exit(0);
     }
     assert_int_equal(call(w, NULL, NULL, NULL), CLM_E_LIMIT);
-    clm_link_free(w->link); /* lets the child's last send fail */
-    w->link = NULL;
+    assert_int_equal(kill(pid, SIGKILL), 0); /* it may wait for somebody to read the rest */
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
@@ -249,7 +249,7 @@ static void connecting_tells_why_it_failed(void **state)
     (void)snprintf(path, sizeof(path), "%s/host.sock", dir);
     assert_int_equal(clm_link_connect(path, &link, &err), CLM_E_NOTFOUND);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/host.sock", dir);
     assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
     assert_int_equal(clm_link_connect(path, &link, &err), CLM_E_NET);
     assert_int_equal(listen(fd, 1), 0);

@@ -103,7 +103,7 @@ static void whatever_breaks_the_rules_ends_the_connection(void **state)
         ROW("\x03\0\0\0\x01\x01\0\0{}x", CLM_E_PARSE, "trailing byte"),
         ROW("\x04\0\0\0\x01\x01\0\0{}\0\0", CLM_E_PARSE, "trailing zeros"),
         ROW("\x0d\0\0\0\x01\x01\0\0{\"a\":1,\"a\":2}", CLM_E_PARSE, "duplicate key"),
-        ROW("\x0a\0\0\0\x01\x01\0\0{\"a\":\"\xff\"}", CLM_E_PARSE, "bad UTF-8"),
+        ROW("\x09\0\0\0\x01\x01\0\0{\"a\":\"\xff\"}", CLM_E_PARSE, "bad UTF-8"),
         ROW("\x01\0\x01\0\x01\x01\0\0", CLM_E_LIMIT, "body too long"),
         ROW("\xff\xff\xff\x7f\x01\x01\0\0", CLM_E_LIMIT, "body far too long"),
         ROW("\0\0\0\0\x01\x01\0\0", CLM_E_PARSE, "empty body"),
