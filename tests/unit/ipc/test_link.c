@@ -275,7 +275,7 @@ static void spawned_host_half_gets_the_socket_and_the_arguments(void **state)
         "[ \"$*\" = 'host --fd 3 --config /etc/x.yaml' ] || exit 9\n"
         "[ -e /proc/self/fd/4 ] && exit 8\n"
         "head -c 10 <&3 >/dev/null\n"
-        "printf '\\016\\000\\000\\000\\006\\000\\000\\000{\"from\":\"it\"}' >&3\n";
+        "printf '\\015\\000\\000\\000\\006\\000\\000\\000{\"from\":\"it\"}' >&3\n";
     int fd = mkstemp(path);
 
     (void)state;
