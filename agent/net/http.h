@@ -65,7 +65,8 @@ void clm_http_reset(struct clm_http *http);
  * Blocks  for timeout_ms at most
  * Errors  INVAL the URL, its scheme, or a header with control characters
  *         NET no connection, or it broke; TIMEOUT
- *         AUTH the peer's certificate is not trusted, or the peer refused ours
+ *         AUTH the peer's certificate is not trusted, or the peer refused ours (a peer that resets
+ *         the connection before its alert is read looks like NET)
  *         LIMIT body beyond response_max, or headers too large; PARSE no HTTP
  *         CONFIG our certificate or key file cannot be used
  *         Every other answer of the peer is CLM_OK and its status.

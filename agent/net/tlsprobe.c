@@ -13,6 +13,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/str.h"
+#include "agent/model/names.h"
 #include "agent/net/curl_error.h"
 #include "agent/net/tls_messages.h"
 
@@ -47,6 +48,7 @@ static enum clm_code set_address(struct probe *p, struct clm_err *err)
 {
     const struct clm_endpoint *e = p->endpoint;
     char line[CLM_ADDR_SIZE + 32];
+    char name[CLM_DNS_NAME_SIZE] = "";
     uint8_t number[sizeof(struct in6_addr)];
     const bool is_v6 = inet_pton(AF_INET6, e->addr, number) == 1;
 
@@ -54,13 +56,19 @@ static enum clm_code set_address(struct probe *p, struct clm_err *err)
         return clm_err_set(err, CLM_E_INVAL, "'%s' port %u is no numeric address and port", e->addr,
                            e->port);
     }
+    if (e->sni[0] != '\0') { /* also keeps anything but a name out of the URL */
+        enum clm_code bad = clm_dns_normalise(e->sni, false, name, err);
+        if (bad != CLM_OK) {
+            return clm_err_wrap(err, bad, "server name");
+        }
+    }
     const char *open = is_v6 ? "[" : "";
     const char *close = is_v6 ? "]" : "";
     enum clm_code code =
         clm_str_fmt(line, sizeof(line), err, "::%s%s%s:%u", open, e->addr, close, e->port);
     if (code == CLM_OK) {
-        code = e->sni[0] != '\0'
-                   ? clm_str_fmt(p->url, sizeof(p->url), err, "https://%s:%u/", e->sni, e->port)
+        code = name[0] != '\0'
+                   ? clm_str_fmt(p->url, sizeof(p->url), err, "https://%s:%u/", name, e->port)
                    : clm_str_fmt(p->url, sizeof(p->url), err, "https://%s%s%s:%u/", open, e->addr,
                                  close, e->port);
     }
