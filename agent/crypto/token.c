@@ -55,18 +55,25 @@ static enum clm_code read_urls(const struct clm_json *root, struct clm_token *ou
     return code;
 }
 
-static bool read_pin(const char *text, uint8_t dst[CLM_SHA256_SIZE])
+static enum clm_code read_pin(const char *text, uint8_t dst[CLM_SHA256_SIZE], struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf bytes = CLM_BUF_INIT(CLM_SHA256_SIZE);
+    /* clm_b64_decode() asks for room before it sees the padding */
+    CLM_CLEANUP(clm_buf_done) struct clm_buf bytes = CLM_BUF_INIT(CLM_SHA256_SIZE + 1);
+    enum clm_code code = CLM_E_PARSE;
 
-    if (text == NULL || !clm_str_starts(text, PIN_PREFIX) ||
-        strlen(text) != strlen(PIN_PREFIX) + PIN_B64_LEN ||
-        clm_b64_decode(text + strlen(PIN_PREFIX), PIN_B64_LEN, &bytes, NULL) != CLM_OK ||
-        bytes.len != CLM_SHA256_SIZE) {
-        return false;
+    if (text != NULL && clm_str_starts(text, PIN_PREFIX) &&
+        strlen(text) == strlen(PIN_PREFIX) + PIN_B64_LEN) {
+        code = clm_b64_decode(text + strlen(PIN_PREFIX), PIN_B64_LEN, &bytes, err);
+    }
+    if (code == CLM_E_NOMEM) {
+        return code;
+    }
+    if (code != CLM_OK || bytes.len != CLM_SHA256_SIZE) {
+        return clm_err_set(err, CLM_E_PARSE,
+                           "a pin of it is not \"sha256/\" and 44 characters of Base64");
     }
     memcpy(dst, bytes.data, CLM_SHA256_SIZE);
-    return true;
+    return CLM_OK;
 }
 
 static enum clm_code read_pins(const struct clm_json *root, struct clm_token *out,
@@ -80,11 +87,7 @@ static enum clm_code read_pins(const struct clm_json *root, struct clm_token *ou
     }
     for (const struct clm_json *node = clm_json_first(list); node != NULL && code == CLM_OK;
          node = clm_json_next(node)) {
-        if (!read_pin(clm_json_text(node), out->pins[out->n_pins++])) {
-            return clm_err_set(err, CLM_E_PARSE,
-                               "a pin of it is not \"sha256/\" and 44 characters "
-                               "of Base64");
-        }
+        code = read_pin(clm_json_text(node), out->pins[out->n_pins++], err);
     }
     return code;
 }
@@ -94,25 +97,28 @@ static enum clm_code read_pins(const struct clm_json *root, struct clm_token *ou
  * of the text and replaced by 'A's first. That what was taken is the value of "s" is proved
  * afterwards: the parsed "s" must be all 'A's.
  */
-static bool take_secret(struct clm_buf *text, uint8_t dst[CLM_TOKEN_SECRET_SIZE])
+static enum clm_code take_secret(struct clm_buf *text, uint8_t dst[CLM_TOKEN_SECRET_SIZE])
 {
     CLM_CLEANUP(clm_buf_done)
     struct clm_buf bytes = CLM_BUF_SECRET_INIT(CLM_TOKEN_SECRET_SIZE);
     char *p = text->len == 0 ? NULL : strstr((char *)text->data, "\"s\"");
+    enum clm_code code;
 
     if (p == NULL) {
-        return false;
+        return CLM_E_PARSE;
     }
     p += 3;
     p += strspn(p, " \t\r\n:");
-    if (*p != '"' || strcspn(p + 1, "\"") != SECRET_LEN ||
-        clm_b64url_decode(p + 1, SECRET_LEN, &bytes, NULL) != CLM_OK ||
-        bytes.len != CLM_TOKEN_SECRET_SIZE) {
-        return false;
+    if (*p != '"' || strcspn(p + 1, "\"") != SECRET_LEN) {
+        return CLM_E_PARSE;
+    }
+    code = clm_b64url_decode(p + 1, SECRET_LEN, &bytes, NULL); /* a message could quote it */
+    if (code != CLM_OK || bytes.len != CLM_TOKEN_SECRET_SIZE) {
+        return code == CLM_E_NOMEM ? code : CLM_E_PARSE;
     }
     memcpy(dst, bytes.data, CLM_TOKEN_SECRET_SIZE);
     memset(p + 1, 'A', SECRET_LEN);
-    return true;
+    return CLM_OK;
 }
 
 static enum clm_code read_members(const struct clm_json *root, struct clm_token *out,
@@ -165,11 +171,16 @@ static enum clm_code parse(const char *text, size_t len, struct clm_token *out, 
         return clm_err_set(err, CLM_E_PARSE, "it does not start with '%s'", PREFIX);
     }
     code = clm_b64url_decode(text + strlen(PREFIX), len - strlen(PREFIX), &json, NULL);
+    if (code == CLM_OK && memchr(json.data, 0, json.len) != NULL) {
+        code = CLM_E_PARSE;
+    }
+    if (code == CLM_OK) {
+        code = take_secret(&json, out->secret);
+    }
     if (code == CLM_E_NOMEM) {
         return clm_err_set(err, code, "no memory");
     }
-    if (code != CLM_OK || memchr(json.data, 0, json.len) != NULL ||
-        !take_secret(&json, out->secret)) {
+    if (code != CLM_OK) {
         return clm_err_set(err, CLM_E_PARSE, "it is damaged: copy it again as a whole");
     }
     code = clm_json_parse(clm_buf_str(&json), json.len, CLM_TOKEN_TEXT_MAX, &root, err);
