@@ -29,23 +29,23 @@ struct clm_config {
     char group[64];           /* members may read the status socket; default clmbot */
 
     struct {
-        uint32_t poll_wait_s;       /* long poll; default 50, 0..300 */
-        uint32_t interval_max_s;    /* never sleep longer between polls; default 300 */
-        char proxy[256];            /* "" none */
+        uint32_t poll_wait_s;    /* long poll; default 50, 0..300 */
+        uint32_t interval_max_s; /* never sleep longer between polls; default 300 */
+        char proxy[256];         /* "" none */
     } control_plane;
 
     struct {
-        uint32_t interval_s;     /* default 86400, 0 never by itself */
-        struct clm_strs kinds;   /* default nginx apache */
-        bool probe;              /* handshake with what is found; default true */
+        uint32_t interval_s;   /* default 86400, 0 never by itself */
+        struct clm_strs kinds; /* default nginx apache */
+        bool probe;            /* handshake with what is found; default true */
     } scan;
 
     struct clm_policy policy;
 
     struct {
-        uint32_t deadline_s;       /* for proof of service; default 30, 1..600 */
-        uint32_t retain;           /* generations kept per target; default 3, 1..20 */
-        uint32_t expiring_days;    /* "attention" below this many days left; default 21 */
+        uint32_t deadline_s;    /* for proof of service; default 30, 1..600 */
+        uint32_t retain;        /* generations kept per target; default 3, 1..20 */
+        uint32_t expiring_days; /* "attention" below this many days left; default 21 */
     } deploy;
 
     struct {
