@@ -67,20 +67,9 @@ int peer_stop(void **state)
 {
     struct peer *peer = *state;
     int status = 0;
-    static const char *const stems[] = {"ca",   "other-ca", "good",   "second",
-                                        "self", "expired",  "client", "stranger"};
-    static const char *const ends[] = {"pem", "key", "der"};
-    char path[128];
 
     (void)close(peer->input);
     (void)waitpid(peer->pid, &status, 0);
-    for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++) {
-        for (size_t j = 0; j < sizeof(ends) / sizeof(ends[0]); j++) {
-            (void)snprintf(path, sizeof(path), "%s/%s.%s", peer->dir, stems[i], ends[j]);
-            (void)unlink(path);
-        }
-    }
-    (void)rmdir(peer->dir);
     free(peer);
     return 0;
 }

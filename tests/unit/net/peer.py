@@ -3,12 +3,14 @@
 """Peers for the tests of agent/net: one HTTP peer and TLS peers of every kind.
 
 Usage: peer.py DIRECTORY. Writes certificates to DIRECTORY, starts everything on loopback, prints one
-line "name port" for each peer and "ready", and ends when its standard input is closed.
+line "name port" for each peer and "ready". When its standard input is closed it removes DIRECTORY and ends.
 """
 import datetime
 import os
+import shutil
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import warnings
@@ -202,6 +204,13 @@ def main(directory):
     write(at("client"), *make_cert("client", ca))
     write(at("stranger"), *make_cert("stranger", other_ca))
 
+    # the system's trust anchors as libcurl of Debian looks for them
+    os.mkdir(at("system"))
+    hashed = subprocess.run(["openssl", "x509", "-noout", "-hash", "-in", at("ca.pem")], check=True,
+                            capture_output=True, text=True).stdout.strip()
+    for name in ("ca-certificates.crt", hashed + ".0"):
+        shutil.copy(at("ca.pem"), os.path.join(at("system"), name))
+
     v = ssl.TLSVersion
     serve("http", http)
     serve("http6", http, "::1")
@@ -218,6 +227,7 @@ def main(directory):
     serve("closing", lambda conn, _: conn.recv(1))
     print("ready", 0, flush=True)
     sys.stdin.read()
+    shutil.rmtree(directory)
 
 
 main(sys.argv[1])

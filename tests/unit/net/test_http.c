@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Real connections to tests/unit/net/peer.py. */
+#define _GNU_SOURCE /* unshare(2) */
+
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -180,7 +186,9 @@ static void what_is_too_long_is_a_limit(void **state)
     for (size_t i = 0; i < CLM_ARRAY_LEN(paths); i++) {
         struct call c;
         call_init(&c, state, &plain);
+        int64_t start = clm_clock_mono_ms();
         assert_int_equal(get(&c, paths[i]), CLM_E_LIMIT);
+        assert_in_range(clm_clock_mono_ms() - start, 0, 5000); /* at once, not at the timeout */
         assert_int_equal(c.err.code, CLM_E_LIMIT);
         assert_non_null(strstr(c.err.msg, "127.0.0.1:"));
         assert_null(c.response.body.data);
@@ -325,6 +333,63 @@ static void only_the_given_anchors_are_trusted(void **state)
     clm_buf_done(&other);
 }
 
+/* What the child below found, as its exit status. */
+enum {
+    HIDDEN_OK,
+    HIDDEN_UNAVAILABLE,
+    HIDDEN_CONTROL,
+    HIDDEN_TRUSTED
+};
+
+/* In a mount namespace of its own, where the peer's CA is among the system's anchors. */
+static int try_with_system_anchors(void **state, const char *other_ca)
+{
+    const struct peer *peer = *state;
+    const struct clm_http_opts system = {0};
+    const struct clm_http_opts pinned = {.ca_pem = other_ca};
+    char dir[128];
+    struct call c;
+
+    (void)snprintf(dir, sizeof(dir), "%s/system", peer->dir);
+    if ((unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(dir, "/etc/ssl/certs", NULL, MS_BIND, NULL) != 0) {
+        return HIDDEN_UNAVAILABLE;
+    }
+    call_init(&c, state, &system);
+    if (get_tls(&c, "tls", "good.example") != CLM_OK) {
+        return HIDDEN_CONTROL;
+    }
+    call_done(&c);
+    call_init(&c, state, &pinned);
+    if (get_tls(&c, "tls", "good.example") != CLM_E_AUTH) {
+        return HIDDEN_TRUSTED;
+    }
+    call_done(&c);
+    return HIDDEN_OK;
+}
+
+static void system_anchors_do_not_count_beside_given_ones(void **state)
+{
+    struct clm_buf other = CLM_BUF_INIT(65536);
+    int status = 0;
+
+    peer_read(*state, "other-ca.pem", &other);
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(try_with_system_anchors(state, clm_buf_str(&other)));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    clm_buf_done(&other);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == HIDDEN_UNAVAILABLE) {
+        print_message("skipped: this machine gives no mount namespace\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), HIDDEN_OK);
+}
+
 static void tls_before_1_2_is_refused(void **state)
 {
     struct call c;
@@ -433,6 +498,7 @@ int main(void)
         cmocka_unit_test(bad_requests_are_refused_before_sending),
         cmocka_unit_test(connect_to_leads_to_either_address_family),
         cmocka_unit_test(only_the_given_anchors_are_trusted),
+        cmocka_unit_test(system_anchors_do_not_count_beside_given_ones),
         cmocka_unit_test(tls_before_1_2_is_refused),
         cmocka_unit_test(bad_anchors_are_a_configuration_error),
         cmocka_unit_test(client_certificate_is_shown_and_a_refusal_is_auth),

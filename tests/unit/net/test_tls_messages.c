@@ -164,7 +164,8 @@ static void lengths_that_lie_are_ignored(void **state)
 
 static void record_headers_and_alerts_are_no_messages(void **state)
 {
-    static const char *const noise[] = {"1603030026", "15", "0228", "16", "1703030011"};
+    static const char *const noise[] = {"1603030026", "15",         "0228",
+                                        "16",         "1703030011", HELLO_12 "00"};
     (void)state;
     for (size_t i = 0; i < CLM_ARRAY_LEN(noise); i++) {
         struct clm_tls_seen seen = CLM_TLS_SEEN_INIT;
