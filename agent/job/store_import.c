@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "agent/base/fsat.h"
+#include "agent/crypto/cert.h"
+#include "agent/crypto/key.h"
+#include "agent/job/store_int.h"
+#include "agent/job/txn_record.h"
+
+/* What the target's files hold, apart by kind. */
+struct found {
+    struct clm_buf certs; /* leaf first, then what else is there */
+    struct clm_buf chain; /* of a file of its own */
+    struct clm_buf key;
+};
+
+static void found_done(struct found *found)
+{
+    clm_buf_done(&found->certs);
+    clm_buf_done(&found->chain);
+    clm_buf_done(&found->key);
+}
+
+static struct clm_buf *slot_for(struct found *found, enum clm_content content)
+{
+    switch (content) {
+    case CLM_CONTENT_LEAF:
+    case CLM_CONTENT_FULLCHAIN:
+    case CLM_CONTENT_KEY_FULLCHAIN:
+        return &found->certs;
+    case CLM_CONTENT_CHAIN:
+        return &found->chain;
+    case CLM_CONTENT_KEY:
+    case CLM_CONTENT__COUNT:
+        break;
+    }
+    return &found->key;
+}
+
+/* Missing files and what is no file leave the slot empty; only real failures are errors. */
+static enum clm_code read_step(const struct clm_step *step, struct found *found,
+                               struct clm_err *err)
+{
+    CLM_CLEANUP(clm_place_done) struct clm_place place = CLM_PLACE_INIT;
+    struct clm_buf *slot = slot_for(found, step->content);
+    enum clm_code code = clm_fsat_open(step->path, &place, err);
+
+    if (code == CLM_OK && slot->len == 0) {
+        code = clm_fsat_read(place.dir_fd, place.name, CLM_TXN_FILE_MAX, slot, NULL, err);
+    }
+    if (code == CLM_OK && step->content == CLM_CONTENT_KEY_FULLCHAIN && found->key.len == 0) {
+        code = clm_buf_add(&found->key, slot->data, slot->len, err);
+    }
+    return code == CLM_E_NOTFOUND || code == CLM_E_CONFLICT ? CLM_OK : code;
+}
+
+static enum clm_code add_rest(const struct clm_cert_chain *chain, size_t first, struct clm_buf *out,
+                              struct clm_err *err)
+{
+    for (size_t i = first; chain != NULL && i < clm_cert_chain_count(chain); i++) {
+        enum clm_code code = clm_cert_chain_pem(chain, i, out, err);
+
+        if (code != CLM_OK) {
+            return code;
+        }
+    }
+    return CLM_OK;
+}
+
+/* Of what was found: leaf, chain in the order of the files, key as PKCS#8. */
+static enum clm_code store_found(struct clm_store *store, const struct found *found,
+                                 struct clm_cert_info *leaf, bool *out_stored, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *certs = NULL;
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *more = NULL;
+    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf key_pem = CLM_BUF_SECRET_INIT(CLM_KEY_PEM_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf leaf_pem = CLM_BUF_INIT(CLM_CHAIN_PEM_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf chain_pem = CLM_BUF_INIT(CLM_CHAIN_PEM_MAX);
+    const struct clm_store_new_bundle bundle = {.key_pem = &key_pem,
+                                                .key_ref = "",
+                                                .leaf = leaf,
+                                                .leaf_pem = &leaf_pem,
+                                                .chain_pem = &chain_pem};
+    enum clm_code code;
+
+    if (clm_cert_chain_from_pem(found->certs.data, found->certs.len, &certs, NULL) != CLM_OK ||
+        clm_key_from_pem(found->key.data, found->key.len, &key, NULL) != CLM_OK ||
+        !clm_cert_matches_key(certs, 0, key)) {
+        return CLM_OK; /* nothing that could be gone back to */
+    }
+    if (clm_cert_chain_from_pem(found->chain.data, found->chain.len, &more, NULL) != CLM_OK) {
+        more = NULL;
+    }
+    code = clm_cert_info(certs, 0, leaf, err);
+    if (code == CLM_OK) {
+        code = clm_cert_chain_pem(certs, 0, &leaf_pem, err);
+    }
+    if (code == CLM_OK) {
+        code = add_rest(certs, 1, &chain_pem, err);
+    }
+    if (code == CLM_OK) {
+        code = add_rest(more, 0, &chain_pem, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_key_to_pem(key, &key_pem, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_store_bundle_write(store, &bundle, err);
+    }
+    if (code == CLM_E_CONFLICT) {
+        code = CLM_OK; /* stored by us, its key in other words: that one serves as well */
+    }
+    *out_stored = code == CLM_OK;
+    return code;
+}
+
+static enum clm_code import_found(struct clm_store *store, const struct clm_plan *plan,
+                                  const struct found *found, int64_t now_s, bool *out_imported,
+                                  struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cert_info_done) struct clm_cert_info leaf = {0};
+    enum clm_code code = store_found(store, found, &leaf, out_imported, err);
+
+    if (code == CLM_OK && *out_imported) {
+        code = clm_store_generation_import(store, plan->target, leaf.sha256, now_s, err);
+    }
+    return code;
+}
+
+enum clm_code clm_store_import(struct clm_store *store, const struct clm_plan *plan, int64_t now_s,
+                               bool *out_imported, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_generations_done) struct clm_generations have = {0};
+    CLM_CLEANUP(found_done)
+    struct found found = {.certs = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX),
+                          .chain = CLM_BUF_INIT(CLM_TXN_FILE_MAX),
+                          .key = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX)};
+    bool is_imported = false;
+    enum clm_code code = clm_store_generation_list(store, plan->target, &have, err);
+
+    for (size_t i = 0; code == CLM_OK && have.n == 0 && i < plan->n_steps; i++) {
+        if (plan->steps[i].kind == CLM_STEP_FILE_PUT) {
+            code = read_step(&plan->steps[i], &found, err);
+        }
+    }
+    if (code == CLM_OK && found.certs.len > 0 && found.key.len > 0) {
+        code = import_found(store, plan, &found, now_s, &is_imported, err);
+    }
+    if (out_imported != NULL) {
+        *out_imported = is_imported;
+    }
+    return code;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store_int - what the files of the store share; internal to agent/job */
+#ifndef CLM_JOB_STORE_INT_H
+#define CLM_JOB_STORE_INT_H
+
+#include "agent/job/store.h"
+
+struct clm_store {
+    char dir[PATH_MAX];
+};
+
+/* One file of a directory that appears complete. */
+struct clm_store_file {
+    const char *name;
+    const struct clm_buf *data;
+};
+
+/* Writes <dir>/<kind>/.new with the files and renames it to <dir>/<kind>/<name>. Errors: EXISTS. */
+CLM_MUST_USE enum clm_code clm_store_publish(const struct clm_store *store, const char *kind,
+                                             const char *name, const struct clm_store_file *files,
+                                             size_t n, struct clm_err *err);
+/* Takes <dir>/<kind>/<name> out of sight by one rename, then deletes it. Missing is success. */
+CLM_MUST_USE enum clm_code clm_store_withdraw(const struct clm_store *store, const char *kind,
+                                              const char *name, struct clm_err *err);
+/* "<dir>/<kind>/<name>/<file>"; file may be NULL. */
+CLM_MUST_USE enum clm_code clm_store_path(const struct clm_store *store, const char *kind,
+                                          const char *name, const char *file, char *dst,
+                                          struct clm_err *err);
+/* Reads and parses one JSON file. Errors: NOTFOUND; PARSE with the path. */
+CLM_MUST_USE enum clm_code clm_store_read_json(const char *path, struct clm_json **out,
+                                               struct clm_err *err);
+bool clm_store_sha256_is_valid(const char *text);
+
+struct clm_store_new_bundle {
+    const struct clm_buf *key_pem;
+    const char *key_ref; /* "" for an imported one */
+    const struct clm_cert_info *leaf;
+    const struct clm_buf *leaf_pem;
+    const struct clm_buf *chain_pem;
+    const struct clm_json *meta; /* may be NULL */
+};
+CLM_MUST_USE enum clm_code clm_store_bundle_write(struct clm_store *store,
+                                                  const struct clm_store_new_bundle *bundle,
+                                                  struct clm_err *err);
+/* clm_store_generation_add() for generation 0. */
+CLM_MUST_USE enum clm_code clm_store_generation_import(struct clm_store *store, const char *target,
+                                                       const char *sha256, int64_t now_s,
+                                                       struct clm_err *err);
+
+#endif
