@@ -8,7 +8,7 @@
 void clm_host_problem(struct clm_host_call *call, const char *problem)
 {
     if (call->fail->problem[0] == '\0') { /* the first one is nearest to the cause */
-        (void)clm_str_copy(call->fail->problem, sizeof(call->fail->problem), problem, NULL);
+        clm_ignore(clm_str_copy(call->fail->problem, sizeof(call->fail->problem), problem, NULL));
     }
 }
 
@@ -21,7 +21,7 @@ enum clm_code clm_host_problem_code(struct clm_host_call *call, const char *prob
 
 void clm_host_hint(struct clm_host_call *call, const char *hint)
 {
-    (void)clm_str_copy(call->fail->hint, sizeof(call->fail->hint), hint, NULL);
+    clm_ignore(clm_str_copy(call->fail->hint, sizeof(call->fail->hint), hint, NULL));
 }
 
 enum clm_code clm_host_job(struct clm_host_call *call, struct clm_job_record *record,

@@ -328,7 +328,7 @@ enum clm_code clm_dcv_write(const char *root, bool strip, const char *path, cons
     }
     code = walk(&dir, root, strip ? strrchr(path, '/') : path, content, &made, err);
     if (code != CLM_OK) {
-        (void)clm_dcv_remove(root, &made, NULL, NULL);
+        clm_ignore(clm_dcv_remove(root, &made, NULL, NULL));
     }
     return code;
 }

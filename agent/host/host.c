@@ -120,9 +120,9 @@ enum clm_code clm_host_request(struct clm_host *host, const struct clm_host_sess
         fail->code = code;
         fail->retryable = fail->retryable || clm_code_is_transient(code);
         if (fail->problem[0] == '\0') {
-            (void)clm_str_copy(fail->problem, sizeof(fail->problem), "E_INTERNAL", NULL);
+            clm_ignore(clm_str_copy(fail->problem, sizeof(fail->problem), "E_INTERNAL", NULL));
         }
-        (void)clm_str_copy(fail->message, sizeof(fail->message), err->msg, NULL);
+        clm_ignore(clm_str_copy(fail->message, sizeof(fail->message), err->msg, NULL));
     }
     return code;
 }

@@ -220,8 +220,8 @@ enum clm_code clm_host_install(struct clm_host_call *call, const struct clm_inst
     if (code != CLM_OK) {
         return code;
     }
-    (void)clm_txn_deploy(&env, &plan, install->bundle, install->expect_current_sha256, &outcome,
-                         err);
+    clm_ignore(clm_txn_deploy(&env, &plan, install->bundle, install->expect_current_sha256,
+                              &outcome, err));
     is_in_place = outcome.result == CLM_TXN_SUCCEEDED || outcome.result == CLM_TXN_NOOP;
     if (is_in_place) {
         code = keep_generation(host, install, &now, err);

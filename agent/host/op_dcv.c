@@ -128,7 +128,7 @@ static enum clm_code record_and_write(struct clm_host *host, const char *order_i
     if (code == CLM_OK) {
         code = clm_dcv_write(place->root, place->strip, path, content, err);
         if (code != CLM_OK) {
-            (void)clm_ledger_dcv_put(host->dir, order_id, &before, NULL);
+            clm_ignore(clm_ledger_dcv_put(host->dir, order_id, &before, NULL));
         }
     }
     return code;

@@ -19,10 +19,10 @@ static void policy_digest(const struct clm_host *host, char dst[80])
     char hex[CLM_SHA256_HEX_SIZE];
 
     if (host->config->path[0] != '\0') {
-        (void)clm_fs_read(host->config->path, CONFIG_MAX, &text, NULL);
+        clm_ignore(clm_fs_read(host->config->path, CONFIG_MAX, &text, NULL));
     }
     clm_sha256_hex(clm_buf_str(&text), text.len, hex);
-    (void)clm_str_fmt(dst, 80, NULL, "sha256:%s", hex);
+    clm_ignore(clm_str_fmt(dst, 80, NULL, "sha256:%s", hex));
 }
 
 static void add_recovered(struct clm_json *list, const struct clm_txn_outcome *outcome)
@@ -38,9 +38,9 @@ static void add_recovered(struct clm_json *list, const struct clm_txn_outcome *o
 static void repair_generation(struct clm_host *host, const struct clm_txn_outcome *outcome)
 {
     if (outcome->result == CLM_TXN_SUCCEEDED && outcome->after_sha256[0] != '\0') {
-        (void)clm_store_generation_add(host->store, outcome->target, outcome->after_sha256,
-                                       host->config->deploy.retain, host->io->now_s(host->io->ctx),
-                                       NULL, NULL);
+        clm_ignore(clm_store_generation_add(host->store, outcome->target, outcome->after_sha256,
+                                            host->config->deploy.retain,
+                                            host->io->now_s(host->io->ctx), NULL, NULL));
     }
 }
 

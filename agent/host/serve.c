@@ -5,7 +5,7 @@
 
 static void send_event(void *arg, const struct clm_json *event)
 {
-    (void)clm_conn_event(arg, event, NULL); /* progress is best effort */
+    clm_ignore(clm_conn_event(arg, event, NULL)); /* progress is best effort */
 }
 
 static enum clm_code send_probe(void *arg, const struct clm_endpoint *endpoint,

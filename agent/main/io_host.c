@@ -169,7 +169,7 @@ static bool start_ticks(int32_t pid, uint64_t *out)
         if (n > 0 && n < sizeof(digits)) {
             memcpy(digits, at + 1, n);
             digits[n] = '\0';
-            (void)clm_str_to_int(digits, 0, INT64_MAX, &value, NULL);
+            clm_ignore(clm_str_to_int(digits, 0, INT64_MAX, &value, NULL));
         }
     }
     clm_buf_done(&text);

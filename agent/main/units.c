@@ -148,7 +148,7 @@ static void read_string(sd_bus *bus, const char *path, const char *property, cha
 
     if (sd_bus_get_property_string(bus, MANAGER_NAME, path, UNIT_IFACE, property, NULL, &text) >=
         0) {
-        (void)clm_str_copy(dst, size, text, NULL);
+        clm_ignore(clm_str_copy(dst, size, text, NULL));
         free(text);
     }
 }
@@ -210,11 +210,11 @@ static int job_removed(sd_bus_message *message, void *arg, sd_bus_error *error)
         return 0;
     }
     if (wait->job != NULL && strcmp(path, wait->job) == 0) {
-        (void)clm_str_copy(wait->result, sizeof(wait->result), result, NULL);
+        clm_ignore(clm_str_copy(wait->result, sizeof(wait->result), result, NULL));
     } else if (wait->job == NULL && wait->n_early < CLM_ARRAY_LEN(wait->early)) {
-        (void)clm_str_copy(wait->early[wait->n_early], sizeof(wait->early[0]), path, NULL);
-        (void)clm_str_copy(wait->early_result[wait->n_early], sizeof(wait->early_result[0]), result,
-                           NULL);
+        clm_ignore(clm_str_copy(wait->early[wait->n_early], sizeof(wait->early[0]), path, NULL));
+        clm_ignore(clm_str_copy(wait->early_result[wait->n_early], sizeof(wait->early_result[0]),
+                                result, NULL));
         wait->n_early++;
     }
     return 0;

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* "clmbot host" and "clmbot recover": the half with the keys. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "agent/base/log.h"
+#include "agent/host/host.h"
+#include "agent/host/serve.h"
+#include "agent/main/cmds.h"
+#include "agent/main/io_host.h"
+#include "agent/main/show.h"
+
+/* Keys are in this process: no core, no debugger of the same user, no wide file. */
+static void protect(void)
+{
+    const struct rlimit none = {0, 0};
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)umask(0077);
+    (void)signal(SIGPIPE, SIG_IGN);
+    clm_log_set_name("host");
+}
+
+static enum clm_code make_server(const struct clm_cli_args *args, struct clm_server **out,
+                                 struct clm_err *err)
+{
+    int64_t fd = clm_cli_int(args, "fd", -1);
+
+    return fd >= 0 ? clm_server_from_fd_take((int)fd, out, err) : clm_server_inherit(out, err);
+}
+
+int clm_cmd_host(const struct clm_cli_args *args, void *ctx)
+{
+    CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
+    CLM_CLEANUP(clm_server_free_p) struct clm_server *server = NULL;
+    CLM_CLEANUP(clm_host_close_p) struct clm_host *host = NULL;
+    struct clm_probe_route route = {.probe = NULL};
+    struct clm_io io;
+    struct clm_err err = {.code = CLM_OK};
+    int status = CLM_EXIT_GOOD;
+    enum clm_code code;
+
+    (void)ctx;
+    protect();
+    if (!clm_cmd_config(args, &config, &status)) {
+        return status;
+    }
+    clm_io_host_init(&io, &route);
+    code = make_server(args, &server, &err);
+    if (code == CLM_OK) {
+        code = clm_host_open(&config, &io, &route, &host, &err);
+    }
+    if (code == CLM_OK) {
+        code = clm_host_serve(host, server, &route, &err);
+    }
+    if (code != CLM_OK) {
+        clm_log_error("%s", err.msg);
+        return clm_show_error(code, &err, NULL);
+    }
+    return status;
+}
+
+int clm_cmd_recover(const struct clm_cli_args *args, void *ctx)
+{
+    CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
+    CLM_CLEANUP(clm_host_close_p) struct clm_host *host = NULL;
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *found = clm_json_new_array();
+    struct clm_probe_route route = {.probe = NULL};
+    struct clm_io io;
+    struct clm_err err = {.code = CLM_OK};
+    int status = CLM_EXIT_GOOD;
+    enum clm_code code;
+
+    (void)ctx;
+    protect();
+    if (!clm_cmd_config(args, &config, &status)) {
+        return status;
+    }
+    clm_io_host_init(&io, &route);
+    code = clm_host_open(&config, &io, &route, &host, &err);
+    if (code == CLM_OK) {
+        code = clm_host_recover(host, clm_cli_has(args, "boot"), found, &err);
+    }
+    if (code != CLM_OK) {
+        return clm_show_error(code, &err, NULL);
+    }
+    for (const struct clm_json *at = clm_json_first(found); at != NULL; at = clm_json_next(at)) {
+        clm_show_line("%s: %s", clm_json_text(clm_json_get(at, "target")),
+                      clm_json_text(clm_json_get(at, "outcome")));
+    }
+    return status;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* "clmbot plan", "verify", "rollback" and "history": asked of the host half, by root. */
+#include <string.h>
+
+#include "agent/base/clock.h"
+#include "agent/main/cmds.h"
+#include "agent/main/hostlink.h"
+#include "agent/main/show.h"
+
+static const char *text_of(const struct clm_json *obj, const char *key, const char *fallback)
+{
+    const char *text = clm_json_text(clm_json_get(obj, key));
+
+    return text != NULL ? text : fallback;
+}
+
+static bool is_true(const struct clm_json *obj, const char *key)
+{
+    bool value = false;
+
+    return clm_json_bool(obj, key, &value, NULL) == CLM_OK && value;
+}
+
+/* Asks and shows what went wrong; false: *out_status is the exit status. */
+static bool ask(const struct clm_cli_args *args, enum clm_op op, const struct clm_json *body,
+                struct clm_json **out_reply, int *out_status)
+{
+    CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
+    struct clm_fail fail = {.code = CLM_OK};
+    struct clm_err err = {.code = CLM_OK};
+    enum clm_code code;
+
+    if (!clm_cmd_config(args, &config, out_status)) {
+        return false;
+    }
+    code = clm_hostlink_call(&config, op, body, !clm_cli_has(args, "json"), out_reply, &fail, &err);
+    if (code != CLM_OK) {
+        *out_status = clm_show_error(code, &err, &fail);
+        return false;
+    }
+    return true;
+}
+
+/* ---- plan ---- */
+
+int clm_cmd_plan(const struct clm_cli_args *args, void *ctx)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
+    int status = CLM_EXIT_GOOD;
+    int n = 0;
+
+    (void)ctx;
+    clm_json_set_str(body, "target", args->args[0]);
+    if (!ask(args, CLM_OP_LOCAL_PLAN, body, &reply, &status)) {
+        return status;
+    }
+    if (clm_cli_has(args, "json")) {
+        return clm_show_json("plan", CLM_STEAL(reply), status);
+    }
+    clm_show_line("A deployment to %s would, and would undo exactly (nothing is changed now):",
+                  text_of(reply, "target", "?"));
+    for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "lines")); at != NULL;
+         at = clm_json_next(at)) {
+        clm_show_line("  %d. %s", ++n, clm_json_text(at));
+    }
+    return status;
+}
+
+/* ---- verify ---- */
+
+static const struct clm_table_column verify_columns[] = {
+    {.title = "TARGET"},
+    {.title = "ADDRESS", .is_fixed = true},
+    {.title = "NAME"},
+    {.title = "SERVED", .is_fixed = true},
+    {.title = "EXPECTED", .is_fixed = true},
+    {.title = "", .is_fixed = true},
+};
+
+static void add_observation(struct clm_table *table, const struct clm_json *target,
+                            const struct clm_json *one)
+{
+    const struct clm_json *seen = clm_json_get(one, "seen");
+    const char *leaf = text_of(seen, "leaf_sha256", "");
+    int64_t port = 0;
+    bool ok = is_true(one, "ok");
+    char hash[16];
+
+    clm_ignore(clm_json_int_or(one, "port", 0, 65535, &port, NULL));
+    clm_table_add(table, CLM_COLOR_NONE, text_of(target, "target", "?"));
+    clm_table_addf(table, CLM_COLOR_NONE, "%s:%lld", text_of(one, "addr", "?"), (long long)port);
+    clm_table_add(table, CLM_COLOR_NONE, text_of(one, "sni", ""));
+    clm_show_hash(leaf, hash, sizeof(hash));
+    clm_table_add(table, CLM_COLOR_NONE, *leaf != '\0' ? hash : text_of(seen, "result", "?"));
+    clm_show_hash(text_of(target, "expect_sha256", ""), hash, sizeof(hash));
+    clm_table_add(table, CLM_COLOR_NONE, hash);
+    clm_table_add(table, ok ? CLM_COLOR_GREEN : CLM_COLOR_RED, ok ? "ok" : "DIFFERS");
+}
+
+int clm_cmd_verify(const struct clm_cli_args *args, void *ctx)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
+    struct clm_table *table;
+    int status = CLM_EXIT_GOOD;
+
+    (void)ctx;
+    clm_json_set_str(body, "target", args->n_args > 0 ? args->args[0] : "");
+    if (!ask(args, CLM_OP_LOCAL_VERIFY, body, &reply, &status)) {
+        return status;
+    }
+    table = clm_table_new(verify_columns, CLM_ARRAY_LEN(verify_columns));
+    for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "targets")); at != NULL;
+         at = clm_json_next(at)) {
+        status = is_true(at, "ok") ? status : CLM_EXIT_DIFFERS;
+        for (const struct clm_json *one = clm_json_first(clm_json_get(at, "observations"));
+             one != NULL; one = clm_json_next(one)) {
+            add_observation(table, at, one);
+        }
+    }
+    if (clm_cli_has(args, "json")) {
+        clm_table_free(table);
+        return clm_show_json("verify", CLM_STEAL(reply), status);
+    }
+    if (clm_table_rows(table) == 0) {
+        clm_show_line("No running server here has a certificate.");
+    }
+    return clm_show_table(table, status);
+}
+
+/* ---- roll back ---- */
+
+int clm_cmd_rollback(const struct clm_cli_args *args, void *ctx)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
+    const struct clm_json *effects;
+    const char *outcome;
+    char hash[16];
+    int status = CLM_EXIT_GOOD;
+
+    (void)ctx;
+    clm_json_set_str(body, "target", args->args[0]);
+    clm_json_set_int(body, "version", clm_cli_int(args, "to", -1));
+    if (!ask(args, CLM_OP_LOCAL_ROLLBACK, body, &reply, &status)) {
+        return status;
+    }
+    outcome = text_of(reply, "outcome", "failed");
+    effects = clm_json_get(reply, "effects");
+    status = strcmp(outcome, "succeeded") == 0 || strcmp(outcome, "skipped") == 0 ? CLM_EXIT_GOOD
+                                                                                  : CLM_EXIT_FAILED;
+    if (clm_cli_has(args, "json")) {
+        return clm_show_json("rollback", CLM_STEAL(reply), status);
+    }
+    clm_show_hash(text_of(clm_json_get(effects, "after"), "sha256", ""), hash, sizeof(hash));
+    if (status == CLM_EXIT_GOOD) {
+        clm_show_line("%s serves %s again%s.", args->args[0], hash,
+                      is_true(effects, "proved") ? ", proved by handshake" : "");
+    } else {
+        clm_show_line("%s: %s: %s", args->args[0], outcome,
+                      text_of(clm_json_get(reply, "error"), "message", "no reason given"));
+    }
+    return status;
+}
+
+/* ---- history ---- */
+
+static const struct clm_table_column history_columns[] = {
+    {.title = "WHEN", .is_fixed = true},
+    {.title = "TARGET"},
+    {.title = "RESULT", .is_fixed = true},
+    {.title = "BEFORE", .is_fixed = true},
+    {.title = "AFTER", .is_fixed = true},
+    {.title = "PROVED", .is_fixed = true},
+    {.title = "WHY"},
+};
+
+static void add_transaction(struct clm_table *table, const struct clm_json *one)
+{
+    const char *result = text_of(one, "result", "?");
+    bool good = strcmp(result, "succeeded") == 0 || strcmp(result, "noop") == 0;
+    char when[CLM_TIME_TEXT_SIZE];
+    char hash[16];
+    int64_t at_s = 0;
+
+    clm_ignore(clm_json_int_or(one, "at", 0, INT64_MAX, &at_s, NULL));
+    clm_time_format(at_s, when);
+    clm_table_add(table, CLM_COLOR_NONE, when);
+    clm_table_add(table, CLM_COLOR_NONE, text_of(one, "target", "?"));
+    clm_table_addf(table, good ? CLM_COLOR_GREEN : CLM_COLOR_YELLOW, "%s%s",
+                   is_true(one, "recovered") ? "recovered: " : "", result);
+    clm_show_hash(text_of(one, "before_sha256", ""), hash, sizeof(hash));
+    clm_table_add(table, CLM_COLOR_NONE, hash);
+    clm_show_hash(text_of(one, "after_sha256", ""), hash, sizeof(hash));
+    clm_table_add(table, CLM_COLOR_NONE, hash);
+    clm_table_add(table, CLM_COLOR_NONE, is_true(one, "proved") ? "yes" : "no");
+    clm_table_add(table, CLM_COLOR_NONE, text_of(clm_json_get(one, "error"), "message", ""));
+}
+
+int clm_cmd_history(const struct clm_cli_args *args, void *ctx)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
+    struct clm_table *table;
+    int status = CLM_EXIT_GOOD;
+
+    (void)ctx;
+    clm_json_set_str(body, "target", args->n_args > 0 ? args->args[0] : "");
+    if (!ask(args, CLM_OP_HISTORY, body, &reply, &status)) {
+        return status;
+    }
+    if (clm_cli_has(args, "json")) {
+        return clm_show_json("history", CLM_STEAL(reply), status);
+    }
+    table = clm_table_new(history_columns, CLM_ARRAY_LEN(history_columns));
+    for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "transactions"));
+         at != NULL; at = clm_json_next(at)) {
+        add_transaction(table, at);
+    }
+    if (clm_table_rows(table) == 0) {
+        clm_show_line("No deployment was made here yet.");
+    }
+    return clm_show_table(table, status);
+}

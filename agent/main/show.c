@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/main/show.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/base/str.h"
+
+static const int exit_of[CLM_E__COUNT] = {
+    [CLM_E_NOMEM] = CLM_EXIT_FAILED,       [CLM_E_INVAL] = CLM_EXIT_FAILED,
+    [CLM_E_CONFIG] = CLM_EXIT_CONFIG,      [CLM_E_PARSE] = CLM_EXIT_FAILED,
+    [CLM_E_LIMIT] = CLM_EXIT_FAILED,       [CLM_E_NOTFOUND] = CLM_EXIT_FAILED,
+    [CLM_E_EXISTS] = CLM_EXIT_FAILED,      [CLM_E_PERM] = CLM_EXIT_FAILED,
+    [CLM_E_IO] = CLM_EXIT_FAILED,          [CLM_E_NET] = CLM_EXIT_OFFLINE,
+    [CLM_E_TIMEOUT] = CLM_EXIT_OFFLINE,    [CLM_E_REMOTE] = CLM_EXIT_FAILED,
+    [CLM_E_AUTH] = CLM_EXIT_FAILED,        [CLM_E_CRYPTO] = CLM_EXIT_FAILED,
+    [CLM_E_VERIFY] = CLM_EXIT_DIFFERS,     [CLM_E_CONFLICT] = CLM_EXIT_FAILED,
+    [CLM_E_UNSUPPORTED] = CLM_EXIT_FAILED, [CLM_E_CANCELLED] = CLM_EXIT_FAILED,
+    [CLM_E_BUG] = CLM_EXIT_FAILED,
+};
+
+int clm_show_error(enum clm_code code, const struct clm_err *err, const struct clm_fail *fail)
+{
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "clmbot: %s\n", err->msg);
+    if (fail != NULL && fail->hint[0] != '\0') {
+        (void)fprintf(stderr, "        %s\n", fail->hint);
+    }
+    return exit_of[code];
+}
+
+/* A full disk or a closed pipe behind stdout must not look like success. */
+static int write_out(const struct clm_buf *text, int status)
+{
+    if (fwrite(clm_buf_str(text), 1, text->len, stdout) != text->len || fflush(stdout) != 0) {
+        (void)fprintf(stderr, "clmbot: output: %s\n", strerror(errno));
+        return CLM_EXIT_FAILED;
+    }
+    return status;
+}
+
+int clm_show_json(const char *name, struct clm_json *doc, int status)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *taken = doc;
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *root = clm_json_new_object();
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_SHOW_MAX);
+    char schema[64];
+    struct clm_err err = {.code = CLM_OK};
+    enum clm_code code = clm_str_fmt(schema, sizeof(schema), &err, "clmbot/%s", name);
+
+    clm_json_set_str(root, "schema", schema);
+    clm_json_set_int(root, "version", 1);
+    for (const struct clm_json *at = clm_json_first(taken); at != NULL; at = clm_json_next(at)) {
+        clm_json_set_copy(root, clm_json_key(at), at);
+    }
+    if (code == CLM_OK) {
+        code = clm_json_print(root, true, &text, &err);
+    }
+    if (code == CLM_OK) {
+        code = clm_buf_add_str(&text, "\n", &err);
+    }
+    return code == CLM_OK ? write_out(&text, status) : clm_show_error(code, &err, NULL);
+}
+
+int clm_show_table(struct clm_table *table, int status)
+{
+    CLM_CLEANUP(clm_table_free_p) struct clm_table *taken = table;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_SHOW_MAX);
+    struct clm_term term = clm_term_probe(STDOUT_FILENO);
+    struct clm_err err = {.code = CLM_OK};
+    enum clm_code code = clm_table_print(taken, &term, &text, &err);
+
+    return code == CLM_OK ? write_out(&text, status) : clm_show_error(code, &err, NULL);
+}
+
+void clm_show_line(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vprintf(fmt, ap);
+    va_end(ap);
+    (void)putchar('\n');
+}
+
+#define MINUTE_S 60
+#define HOUR_S   3600
+#define DAY_S    86400
+
+enum clm_color clm_show_left(int64_t not_after_s, int64_t now_s, uint32_t expiring_days, char *dst,
+                             size_t size)
+{
+    int64_t left_s = not_after_s - now_s;
+
+    if (left_s <= 0) {
+        clm_ignore(clm_str_fmt(dst, size, NULL, "expired"));
+        return CLM_COLOR_RED;
+    }
+    if (left_s < 2 * (int64_t)DAY_S) {
+        clm_ignore(clm_str_fmt(dst, size, NULL, "%lld h", (long long)(left_s / HOUR_S)));
+    } else {
+        clm_ignore(clm_str_fmt(dst, size, NULL, "%lld d", (long long)(left_s / DAY_S)));
+    }
+    return left_s < (int64_t)expiring_days * DAY_S ? CLM_COLOR_YELLOW : CLM_COLOR_GREEN;
+}
+
+void clm_show_ago(int64_t at_s, int64_t now_s, char *dst, size_t size)
+{
+    static const struct {
+        int64_t below_s;
+        int64_t unit_s;
+        const char *name;
+    } steps[] = {
+        {2 * MINUTE_S, 1, "s"},
+        {2 * HOUR_S, MINUTE_S, "min"},
+        {2 * DAY_S, HOUR_S, "h"},
+        {INT64_MAX, DAY_S, "d"},
+    };
+    int64_t ago_s = now_s > at_s ? now_s - at_s : 0;
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(steps); i++) {
+        if (ago_s < steps[i].below_s) {
+            clm_ignore(clm_str_fmt(dst, size, NULL, "%lld %s ago",
+                                   (long long)(ago_s / steps[i].unit_s), steps[i].name));
+            return;
+        }
+    }
+}
+
+void clm_show_hash(const char *sha256, char *dst, size_t size)
+{
+    clm_ignore(
+        clm_str_fmt(dst, size, NULL, "%.12s", sha256 != NULL && *sha256 != '\0' ? sha256 : "-"));
+}
