@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/formats/nginx_conf.h"
+#include "agent/formats/server_args.h"
+#include "scanners/endpoints.h"
+#include "scanners/nginx_parts.h"
+#include "scanners/processes.h"
+#include "scanners/scanner.h"
+#include "scanners/scanners.h"
+#include "scanners/target_files.h"
+
+#define RUN_TIMEOUT_MS 10000 /* "nginx -V" takes some milliseconds */
+#define VERSION_MAX    (64u * 1024u)
+
+static bool is_nginx(const char *name)
+{
+    static const char *const names[] = {"nginx", "openresty", "angie", "tengine", "freenginx"};
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The master: the one whose parent does not run the same program. */
+static bool claims(const struct clm_process *process)
+{
+    return is_nginx(clm_process_name(process)) &&
+           (process->parent == NULL || strcmp(process->parent->exe, process->exe) != 0 ||
+            process->exe[0] == '\0');
+}
+
+/* The value of "--name=" in the output of "nginx -V"; dst is left alone if it is not there. */
+static void configure_argument(const char *text, const char *name, char *dst, size_t size)
+{
+    const char *from = strstr(text, name);
+
+    if (from != NULL) {
+        from += strlen(name);
+        (void)snprintf(dst, size, "%.*s", (int)strcspn(from, " '\n"), from);
+    }
+}
+
+/* "nginx version: nginx/1.22.1", "nginx version: openresty/1.21.4.1 (x)" */
+static void product_version(const char *text, char *dst, size_t size)
+{
+    const char *from = strstr(text, " version: ");
+
+    from = from == NULL ? NULL : strchr(from, '/');
+    if (from != NULL) {
+        (void)snprintf(dst, size, "%.*s", (int)strcspn(from + 1, " \n("), from + 1);
+    }
+}
+
+/* What was compiled in. Without it, the defaults of the packages of the distributions. */
+static enum clm_code ask_program(const struct clm_io *io, const struct clm_process *process,
+                                 struct clm_service *service, char *conf, char *prefix,
+                                 struct clm_err *err)
+{
+    const char *const argv[] = {process->exe, "-V", NULL};
+    CLM_CLEANUP(clm_buf_done) struct clm_buf output = CLM_BUF_INIT(VERSION_MAX + 1);
+    struct clm_err why = {0};
+    enum clm_code code;
+    int status = 0;
+
+    (void)snprintf(conf, PATH_MAX, "/etc/nginx/nginx.conf");
+    (void)snprintf(prefix, PATH_MAX, "/usr/share/nginx");
+    code = clm_program_check(io, process->exe, &why);
+    if (code == CLM_OK) {
+        code = io->run(io->ctx, argv, RUN_TIMEOUT_MS, &status, &output, &why);
+    }
+    if (code != CLM_OK || status != 0) {
+        return clm_remark(&service->remarks, err, "version and built-in paths are not known: %s",
+                          code != CLM_OK ? why.msg : "'nginx -V' failed");
+    }
+    product_version(clm_buf_str(&output), service->version, sizeof(service->version));
+    (void)snprintf(prefix, PATH_MAX, "/usr/local/nginx"); /* nginx's own default */
+    configure_argument(clm_buf_str(&output), "--prefix=", prefix, PATH_MAX);
+    if (clm_conf_path(prefix, "conf/nginx.conf", conf, PATH_MAX, NULL) != CLM_OK) {
+        conf[0] = '\0';
+    }
+    configure_argument(clm_buf_str(&output), "--conf-path=", conf, PATH_MAX);
+    return CLM_OK;
+}
+
+/* Fills config_path, prefix and the site's directories. */
+static enum clm_code find_paths(const struct clm_io *io, const struct clm_process *process,
+                                struct clm_service *service, struct clm_nginx_site *site,
+                                struct clm_err *err)
+{
+    struct clm_nginx_args args;
+    char conf[PATH_MAX];
+    enum clm_code code = ask_program(io, process, service, conf, site->prefix, err);
+
+    if (code == CLM_OK) {
+        code = clm_nginx_args_parse(&process->argv, &args, err);
+    }
+    if (code != CLM_OK) {
+        return code;
+    }
+    if (args.prefix[0] != '\0') {
+        memcpy(service->prefix, args.prefix, sizeof(args.prefix));
+        memcpy(site->prefix, args.prefix, sizeof(args.prefix));
+    }
+    if (args.conf[0] != '\0') {
+        memcpy(conf, args.conf, sizeof(conf));
+    }
+    if (site->prefix[0] != '/') {
+        return clm_remark(&service->remarks, err,
+                          "nginx was started with the relative prefix '%s': start it with an "
+                          "absolute one",
+                          site->prefix);
+    }
+    code =
+        clm_conf_path(site->prefix, conf, service->config_path, sizeof(service->config_path), err);
+    return code == CLM_OK
+               ? clm_conf_dirname(service->config_path, site->conf_dir, sizeof(site->conf_dir), err)
+               : code;
+}
+
+static enum clm_code read_conf(const struct clm_io *io, const struct clm_process *process,
+                               struct clm_service *service, struct clm_nginx_site *site,
+                               struct clm_err *err)
+{
+    CLM_CLEANUP(clm_conf_tree_done) struct clm_conf_tree tree = {.notes = {0}};
+    CLM_CLEANUP(clm_nginx_view_done) struct clm_nginx_view view = {.sockets = NULL};
+    struct clm_err why = {0};
+    enum clm_code code = clm_nginx_conf_load(io, service->config_path, &tree, &why);
+
+    if (code != CLM_OK) {
+        return code == CLM_E_NOMEM ? clm_err_set(err, code, "%s", why.msg)
+                                   : clm_remark(&service->remarks, err,
+                                                "the configuration could not be read: %s", why.msg);
+    }
+    code = clm_nginx_view_make(&tree, &view, &service->remarks, err);
+    site->view = &view;
+    if (code == CLM_OK) {
+        code = clm_nginx_targets(site, service, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_nginx_webroots(site, service, err);
+    }
+    site->view = NULL;
+    return code == CLM_OK ? clm_targets_read_files(io, process, service, err) : code;
+}
+
+static enum clm_code read_service(const struct clm_io *io, const struct clm_process *process,
+                                  struct clm_service *service, struct clm_err *err)
+{
+    struct clm_nginx_site site = {.view = NULL};
+    enum clm_code code;
+
+    if (service->foreign_namespace) {
+        return clm_remark(&service->remarks, err,
+                          "runs in a container: its files are not this host's and are not read");
+    }
+    code = find_paths(io, process, service, &site, err);
+    if (code != CLM_OK || service->config_path[0] == '\0') {
+        return code;
+    }
+    if (!clm_process_shares(io, process, service->config_path)) {
+        service->foreign_namespace = true;
+        return clm_remark(&service->remarks, err,
+                          "the server sees another '%s' than this agent: it is not read",
+                          service->config_path);
+    }
+    return read_conf(io, process, service, &site, err);
+}
+
+const struct clm_scanner_ops clm_scanner_nginx = {
+    .name = "nginx",
+    .summary = "nginx, OpenResty, Angie, freenginx and Tengine",
+    .claims = claims,
+    .read = read_service,
+};

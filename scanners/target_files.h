@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * target_files - what the certificate and key files of targets hold
+ *
+ * Shared by the scanners of servers that read PEM files. Key bytes stay in a wiped buffer in here.
+ */
+#ifndef CLM_SCANNERS_TARGET_FILES_H
+#define CLM_SCANNERS_TARGET_FILES_H
+
+#include "agent/base/err.h"
+#include "agent/model/io.h"
+#include "agent/model/target.h"
+#include "scanners/processes.h"
+
+#define CLM_CERT_FILE_MAX (1024u * 1024u) /* bytes; design.md 11 */
+
+/*
+ * clm_targets_read_files() - certificate, chain_ok, key_matches, key_perm of every target
+ *
+ * In      process  the server's main process: files it does not share with us are not read
+ *         service  targets with cert_path and key_path (equal or "" for a key in the same file).
+ *                  Targets that are not manageable are read as well, as far as that is possible.
+ * Effect  a target whose files cannot be used gets a reason
+ * Errors  NOMEM
+ */
+CLM_MUST_USE enum clm_code clm_targets_read_files(const struct clm_io *io,
+                                                  const struct clm_process *process,
+                                                  struct clm_service *service, struct clm_err *err);
+
+/*
+ * clm_targets_check_shared() - finds files that several targets use
+ *
+ * Two targets with the same pair in different services are remarked. One file in different pairs
+ * makes all of them unmanageable: a new certificate for one would break the others. Files are
+ * compared by device and inode, so links are seen.
+ * Errors  NOMEM
+ */
+CLM_MUST_USE enum clm_code clm_targets_check_shared(const struct clm_io *io,
+                                                    struct clm_inventory *inventory,
+                                                    struct clm_err *err);
+
+#endif
