@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/formats/server_args.h"
+#include "deployers/deployers.h"
+#include "deployers/pem_server.h"
+
+#define DEBIAN_EXE  "/usr/sbin/apache2"
+#define DEBIAN_CONF "/etc/apache2"
+
+/* Debian's configuration needs the environment that apachectl reads from envvars. Instances in
+ * /etc/apache2-NAME have a link apache2ctl-NAME (README.multiple-instances). NULL: not Debian's. */
+static const char *control_program(const struct clm_service *service, char *dst, size_t size)
+{
+    const char *suffix = service->config_path + strlen(DEBIAN_CONF);
+    size_t len;
+
+    if (strcmp(service->exe, DEBIAN_EXE) != 0 ||
+        !clm_str_starts(service->config_path, DEBIAN_CONF) ||
+        !clm_str_ends(service->config_path, "/apache2.conf")) {
+        return NULL;
+    }
+    len = strcspn(suffix, "/");
+    if (strcmp(suffix + len, "/apache2.conf") != 0) {
+        return NULL;
+    }
+    if (len == 0) {
+        return "/usr/sbin/apachectl";
+    }
+    if (suffix[0] != '-' || len >= 128) {
+        return NULL;
+    }
+    (void)snprintf(dst, size, "/usr/sbin/apache2ctl%.*s", (int)len, suffix);
+    return dst;
+}
+
+static enum clm_code add_all(struct clm_strs *out, const char *const *words, size_t n,
+                             struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+
+    for (size_t i = 0; i < n && code == CLM_OK; i++) {
+        code = clm_strs_add(out, words[i], err);
+    }
+    return code;
+}
+
+/* The -D of the running server decide what its configuration means. */
+static enum clm_code add_defines(const struct clm_io *io, const struct clm_service *service,
+                                 struct clm_strs *out, struct clm_err *err)
+{
+    static const char *const modes[] = {"FOREGROUND", "NO_DETACH", "DEBUG", "ONE_PROCESS"};
+    CLM_CLEANUP(clm_strs_done) struct clm_strs argv = {0};
+    CLM_CLEANUP(clm_apache_args_done) struct clm_apache_args args = {.conf = ""};
+    enum clm_code code = clm_cmdline_read(io, service->pid, &argv, NULL);
+
+    if (code == CLM_OK) {
+        code = clm_apache_args_parse(&argv, &args, err);
+    } else if (code != CLM_E_NOMEM) {
+        return CLM_OK;
+    }
+    for (size_t i = 0; i < args.defines.n && code == CLM_OK; i++) {
+        const char *const words[] = {"-D", args.defines.v[i]};
+        bool is_mode = false;
+
+        for (size_t k = 0; k < CLM_ARRAY_LEN(modes); k++) {
+            is_mode = is_mode || strcmp(words[1], modes[k]) == 0;
+        }
+        if (!is_mode) {
+            code = add_all(out, words, CLM_ARRAY_LEN(words), err);
+        }
+    }
+    return code;
+}
+
+static enum clm_code test_argv(const struct clm_io *io, const struct clm_service *service,
+                               struct clm_strs *out, struct clm_err *err)
+{
+    const char *const words[] = {service->exe, "-t", "-f", service->config_path};
+    const char *const root[] = {"-d", service->prefix};
+    struct clm_err why = {0};
+    char name[256];
+    const char *control = control_program(service, name, sizeof(name));
+    enum clm_code code;
+
+    if (control != NULL) {
+        const char *const ask[] = {control, "configtest"};
+
+        code = clm_program_check(io, control, &why);
+        return code == CLM_OK ? add_all(out, ask, CLM_ARRAY_LEN(ask), err)
+                              : clm_err_set(err, CLM_E_CONFIG,
+                                            "the configuration cannot be tested: %s", why.msg);
+    }
+    code = add_all(out, words, CLM_ARRAY_LEN(words), err);
+    if (code == CLM_OK && service->prefix[0] != '\0') {
+        code = add_all(out, root, CLM_ARRAY_LEN(root), err);
+    }
+    return code == CLM_OK ? add_defines(io, service, out, err) : code;
+}
+
+/* httpd's own test does not load the pair, and a pair that does not match kills the whole server at
+ * the reload: so the pair must have been checked before (clm_cert_gate()), and nothing is reloaded
+ * that was not. */
+static enum clm_code plan(const struct clm_io *io, const struct clm_service *service,
+                          const struct clm_target *target, const struct clm_bundle *bundle,
+                          struct clm_plan *out, struct clm_err *err)
+{
+    struct clm_pem_server server = {.name = "apache", .signo = SIGUSR1};
+    enum clm_code code = clm_pem_check(io, service, target, bundle, err);
+
+    if (code == CLM_OK) {
+        code = test_argv(io, service, &server.test, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_pem_plan(io, &server, service, target, out, err);
+    }
+    clm_strs_done(&server.test);
+    return code;
+}
+
+const struct clm_deployer_ops clm_deployer_apache = {
+    .name = "apache",
+    .summary = "PEM files of Apache httpd, checked with its own test, reloaded gracefully",
+    .plan = plan,
+};
