@@ -8,7 +8,7 @@
 #include "agent/main/hostlink.h"
 #include "agent/main/show.h"
 #include "agent/model/target.h"
-#include "agent/run/handshake.h"
+#include "agent/run/probe.h"
 
 static const struct clm_table_column columns[] = {
     {.title = "TARGET"},
@@ -138,7 +138,7 @@ int clm_cmd_scan(const struct clm_cli_args *args, void *ctx)
         code = clm_inventory_from_json(reply, &inventory, &err);
     }
     if (code == CLM_OK && config.scan.probe && !clm_cli_has(args, "no-probe")) {
-        code = clm_handshake_inventory(&inventory, &err);
+        code = clm_probe_inventory(&inventory, &err);
     }
     if (code != CLM_OK) {
         return clm_show_error(code, &err, &fail);

@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include "agent/ipc/spawn.h"
-#include "agent/run/handshake.h"
+#include "agent/run/probe.h"
 
 static void on_probe(void *arg, const struct clm_endpoint *endpoint, struct clm_observation *out)
 {
     (void)arg;
-    clm_handshake(endpoint, out);
+    clm_probe(endpoint, out);
 }
 
 /* Steps of a transaction, for somebody who waits in front of a terminal. */
