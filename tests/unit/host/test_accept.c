@@ -182,7 +182,9 @@ static void duplicate_keys_are_refused(void **state)
 
     assert_int_not_equal(host_world_ask(world, CLM_OP_JOB_ACCEPT, body, NULL), CLM_OK);
     assert_string_equal(world->fail.problem, "E_SPEC");
-    assert_non_null(strstr(world->err.msg, "job_id"));
+    if (strstr(world->err.msg, "duplicate") == NULL) {
+        fail_msg("%s", world->err.msg);
+    }
 }
 
 static void the_local_policy_has_the_last_word(void **state)
