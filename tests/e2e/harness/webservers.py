@@ -71,7 +71,7 @@ class Nginx(WebServer):
     def write_conf(self, http_extra="", tls_extra="", server_extra="", workers=2):
         tmp = self.root / "tmp"
         tmp.mkdir(exist_ok=True)
-        self.conf.write_text(f"""user root;
+        self.conf.write_text(f"""user www-data;
 worker_processes {workers};
 pid {self.root}/nginx.pid;
 error_log {self.error_log} notice;
