@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole order with a real ACME CA, the token served by the real web server."""
+import contextlib
+
 import pytest
 
 from harness.pebble import Pebble
 from harness.plane import ControlPlane
 
 
-@pytest.fixture
-def acme_world(make_world, work, kind):
+@contextlib.contextmanager
+def _acme_world(make_world, work, kind, http_port=None):
     world = make_world(kind)
-    pebble = Pebble(work / "pebble", world.server.http)
-    world.plane = ControlPlane(work, connectors=[pebble.connector()], default="pebble")
-    pebble.start()
+    world.pebble = Pebble(work / "pebble", http_port or world.server.http)
+    world.plane = ControlPlane(work, connectors=[world.pebble.connector()], default="pebble")
+    world.pebble.start()
     try:
         world.up()
-        world.pebble = pebble
         yield world
     finally:
-        pebble.stop()
+        world.pebble.stop()
+
+
+@pytest.fixture
+def acme_world(make_world, work, kind):
+    with _acme_world(make_world, work, kind) as world:
+        yield world
 
 
 def test_order_from_pebble(acme_world):
@@ -41,15 +48,12 @@ def test_key_types(acme_world, key):
     assert target["certificate"]["key"] == key
 
 
-def test_a_challenge_the_ca_cannot_fetch(acme_world):
+def test_a_challenge_the_ca_cannot_fetch(make_world, work):
     """The CA looks at another port than the web server's: its own words reach the operator."""
-    world = acme_world
-    old = world.server.served()
-    world.pebble.stop()
-    world.pebble.http_port = 9  # discard: nobody listens
-    world.pebble.start()
-    job, _ = world.order()
-    assert job["state"] == "failed", job
-    assert "urn:ietf:params:acme:error" in str(job["result"]), job
-    assert world.server.served() == old
-    assert not (world.server.www / ".well-known").exists()
+    with _acme_world(make_world, work, "nginx", http_port=9) as world:
+        old = world.server.served()
+        job, _ = world.order()
+        assert job["state"] == "failed", job
+        assert "urn:ietf:params:acme:error" in str(job["result"]), job
+        assert world.server.served() == old
+        assert not (world.server.www / ".well-known").exists()
