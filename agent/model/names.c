@@ -63,7 +63,7 @@ enum clm_code clm_dns_normalise(const char *name, bool wildcard, char *dst, stru
 {
     const char *fault = NULL;
     size_t len = strlen(name);
-    bool is_wild = strncmp(name, "*.", 2) == 0;
+    bool is_wild;
 
     dst[0] = '\0';
     if (len > 0 && name[len - 1] == '.') {
@@ -80,6 +80,7 @@ enum clm_code clm_dns_normalise(const char *name, bool wildcard, char *dst, stru
         dst[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
     }
     dst[len] = '\0';
+    is_wild = strncmp(dst, "*.", 2) == 0;
     if (is_address(dst)) {
         fault = "is an IP address";
     } else if (is_wild && !wildcard) {
