@@ -10,11 +10,11 @@
 
 #include "agent/base/str.h"
 
-#define LONG_BASE    256          /* getopt_long() returns LONG_BASE + index */
-#define WORD_MAX     31           /* longer words are not guessed at */
-#define NEAR         2            /* edits between a mistyped word and its meaning */
-#define TEXT_MAX     (256 * 1024) /* bytes of help */
-#define NAME_MAX_LEN 64           /* a command of two words */
+#define LONG_BASE    256     /* getopt_long() returns LONG_BASE + index */
+#define WORD_MAX     31      /* longer words are not guessed at */
+#define NEAR         2       /* edits between a mistyped word and its meaning */
+#define TEXT_MAX     262144u /* bytes of help */
+#define NAME_MAX_LEN 64      /* a command of two words */
 
 struct clm_cli_given {
     const struct clm_cli_opt *opt;
@@ -478,7 +478,7 @@ static int show_help(const struct clm_cli_args *args)
 
 static void add_usage_error(const struct clm_cli_args *args, const char *why)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf line = CLM_BUF_INIT(2 * CLM_ERR_MSG_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf line = CLM_BUF_INIT(CLM_ERR_MSG_MAX);
     struct clm_term term = clm_term_probe(STDERR_FILENO);
     const char *cmd = args->cmd != NULL ? args->cmd->name : "";
 
@@ -504,6 +504,7 @@ int clm_cli_main(const struct clm_cli_app *app, int argc, char **argv, void *ctx
     } else if (args.wants_version) {
         status = printf("%s %s\n", app->name, app->version) < 0;
     } else {
+        assert(args.cmd != NULL);
         status = args.cmd->run(&args, ctx);
     }
     clm_cli_done(&args);

@@ -19,16 +19,18 @@
 
 static cJSON *parent_of(const cJSON *node)
 {
-    cJSON *parent = NULL;
+    void *parent = NULL;
 
-    memcpy(&parent, &node->valuedouble, sizeof(parent));
+    memcpy(&parent, &node->valuedouble, sizeof(void *));
     return parent;
 }
 
 static void set_parent(cJSON *node, cJSON *parent)
 {
+    void *pointer = parent;
+
     node->valuedouble = 0;
-    memcpy(&node->valuedouble, &parent, sizeof(parent));
+    memcpy(&node->valuedouble, &pointer, sizeof(void *));
 }
 
 static bool is_container(const cJSON *node)
@@ -229,9 +231,9 @@ static bool put_step(char *path, size_t *io_at, const char *step)
         return false;
     }
     *io_at -= len;
-    memcpy(path + *io_at, step, len);
     for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)path[*io_at + i] < 0x20 || path[*io_at + i] == 0x7f) {
+        path[*io_at + i] = step[i];
+        if ((unsigned char)step[i] < 0x20 || step[i] == 0x7f) {
             path[*io_at + i] = '?';
         }
     }

@@ -20,7 +20,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
 
-#define CLM_JSON_TEXT_MAX   (256u * 1024u)     /* bytes; design.md 11 */
+#define CLM_JSON_TEXT_MAX   262144u            /* bytes: 256 KiB; design.md 11 */
 #define CLM_JSON_DEPTH_MAX  16                 /* design.md 11 */
 #define CLM_JSON_INT_MAX    9007199254740991LL /* 2^53 - 1: cJSON holds numbers as double */
 #define CLM_JSON_STRING_MAX 8192 /* bytes, unless a getter is given another; protocol.md 6.4 */

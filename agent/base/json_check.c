@@ -55,7 +55,10 @@ static enum clm_code bad(struct check *c, const char *why)
 /* The byte here, or NUL at the end: NUL is legal nowhere, so both are refused alike. */
 static char peek(const struct check *c)
 {
-    return c->at < c->len ? c->text[c->at] : '\0';
+    if (c->at >= c->len) {
+        return '\0';
+    }
+    return c->text[c->at];
 }
 
 static bool eat(struct check *c, char ch)
@@ -69,7 +72,7 @@ static bool eat(struct check *c, char ch)
 
 static void skip_space(struct check *c)
 {
-    while (c->at < c->len && memchr(" \t\r\n", c->text[c->at], 4) != NULL) {
+    while (peek(c) == ' ' || peek(c) == '\t' || peek(c) == '\r' || peek(c) == '\n') {
         c->at++;
     }
 }

@@ -270,7 +270,9 @@ static enum clm_code print_number(struct print *p, double value)
         (void)snprintf(text, sizeof(text), "%.17g", value);
     }
     for (char *c = text; *c != '\0'; c++) {
-        *c = *c == ',' ? '.' : *c; /* a locale's decimal comma */
+        if (*c == ',') { /* a locale's decimal comma */
+            *c = '.';
+        }
     }
     return clm_buf_add_str(p->out, text, p->err);
 }

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -84,6 +85,15 @@ static bool place_fds(int null_fd, int out_fd, int report_fd)
            dup2(out_fd, STDERR_FILENO) >= 0 && dup3(report_fd, REPORT_FD, O_CLOEXEC) >= 0;
 }
 
+/* execve(2) takes no const for historical reasons only, and changes nothing. */
+static char *const *unconst(const char *const *list)
+{
+    char *const *plain;
+
+    memcpy(&plain, &list, sizeof(list));
+    return plain;
+}
+
 static _Noreturn void become(const struct clm_proc *proc, int null_fd, int out_fd, int report_fd)
 {
     static const char *const default_env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C", NULL};
@@ -100,9 +110,7 @@ static _Noreturn void become(const struct clm_proc *proc, int null_fd, int out_f
         if (chdir(proc->cwd != NULL ? proc->cwd : "/") != 0) {
             failure.is_cwd = 1;
         } else {
-            /* execve(2) takes no const for historical reasons only, and changes nothing. */
-            (void)execve(proc->argv[0], (char *const *)(uintptr_t)proc->argv,
-                         (char *const *)(uintptr_t)env);
+            (void)execve(proc->argv[0], unconst(proc->argv), unconst(env));
         }
     }
     failure.sys_errno = errno;

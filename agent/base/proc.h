@@ -9,7 +9,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
 
-#define CLM_PROC_OUTPUT_MAX (64u * 1024u) /* bytes of stdout and stderr kept; protocol.md 13 */
+#define CLM_PROC_OUTPUT_MAX 65536u /* bytes of stdout and stderr kept; protocol.md 13 */
 
 struct clm_proc {
     const char *const *argv; /* NULL-ended; argv[0] absolute, and executed as is */

@@ -66,18 +66,22 @@ static bool make_room(struct clm_table *table)
 
 void clm_table_add(struct clm_table *table, enum clm_color color, const char *text)
 {
-    struct cell cell = {.color = color};
+    struct cell *cell;
 
     if (table == NULL || table->is_failed) {
         return;
     }
-    cell.text = strdup(text != NULL ? text : "");
-    if (cell.text == NULL || !make_room(table)) {
-        free(cell.text);
+    if (!make_room(table)) {
         table->is_failed = true;
         return;
     }
-    table->cells[table->n_cells++] = cell;
+    cell = &table->cells[table->n_cells];
+    *cell = (struct cell){.text = strdup(text != NULL ? text : ""), .color = color};
+    if (cell->text == NULL) {
+        table->is_failed = true;
+        return;
+    }
+    table->n_cells++;
 }
 
 void clm_table_addf(struct clm_table *table, enum clm_color color, const char *fmt, ...)

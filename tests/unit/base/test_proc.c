@@ -216,7 +216,7 @@ static void stubborn_programs_are_killed_with_their_children(void **state)
     (void)state;
     assert_int_equal(clm_proc_run(&proc, &status, &out, NULL), CLM_E_TIMEOUT);
     assert_in_range(clm_clock_mono_ms() - start_ms, 2200, 10000);
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", atoi(clm_buf_str(&out)));
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", strtol(clm_buf_str(&out), NULL, 10));
     /* Where nobody reaps orphans it stays as a zombie: dead is dead. */
     while (stat(path, &st) == 0 && state_letter != 'Z' && clm_clock_mono_ms() < until_ms) {
         FILE *file = fopen(path, "re");
@@ -240,7 +240,7 @@ static void a_child_in_the_background_is_not_waited_for(void **state)
     (void)state;
     assert_int_equal(run_script("sleep 30 & echo $!", &out), 0);
     assert_true(clm_clock_mono_ms() - start_ms < 10000);
-    assert_int_equal(kill(atoi(clm_buf_str(&out)), SIGKILL), 0);
+    assert_int_equal(kill((pid_t)strtol(clm_buf_str(&out), NULL, 10), SIGKILL), 0);
     clm_buf_done(&out);
 }
 
