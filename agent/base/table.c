@@ -7,17 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAP 2 /* blanks between columns */
+#define GAP      2         /* blanks between columns */
+#define TEXT_MAX 16777216u /* bytes of all cells: far beyond what anybody reads */
 
 struct cell {
-    char *text;
+    size_t at; /* of its text in the table's */
     enum clm_color color;
 };
 
 struct clm_table {
     const struct clm_table_column *columns;
     size_t n_columns;
-    struct cell *cells; /* row by row */
+    struct clm_buf text; /* of all cells, each with its NUL */
+    struct cell *cells;  /* row by row */
     size_t n_cells;
     size_t cap_cells;
     bool is_failed; /* a cell was lost */
@@ -29,6 +31,7 @@ struct clm_table *clm_table_new(const struct clm_table_column *columns, size_t n
 
     assert(n > 0 && n <= CLM_TABLE_COLUMNS_MAX);
     if (table != NULL) {
+        table->text = CLM_BUF_INIT(TEXT_MAX);
         table->columns = columns;
         table->n_columns = n;
     }
@@ -40,9 +43,7 @@ void clm_table_free(struct clm_table *table)
     if (table == NULL) {
         return;
     }
-    for (size_t i = 0; i < table->n_cells; i++) {
-        free(table->cells[i].text);
-    }
+    clm_buf_done(&table->text);
     free(table->cells);
     free(table);
 }
@@ -66,22 +67,18 @@ static bool make_room(struct clm_table *table)
 
 void clm_table_add(struct clm_table *table, enum clm_color color, const char *text)
 {
-    struct cell *cell;
+    struct cell cell = {.color = color};
 
     if (table == NULL || table->is_failed) {
         return;
     }
-    if (!make_room(table)) {
+    text = text != NULL ? text : "";
+    cell.at = table->text.len;
+    if (!make_room(table) || clm_buf_add(&table->text, text, strlen(text) + 1, NULL) != CLM_OK) {
         table->is_failed = true;
         return;
     }
-    cell = &table->cells[table->n_cells];
-    *cell = (struct cell){.text = strdup(text != NULL ? text : ""), .color = color};
-    if (cell->text == NULL) {
-        table->is_failed = true;
-        return;
-    }
-    table->n_cells++;
+    table->cells[table->n_cells++] = cell;
 }
 
 void clm_table_addf(struct clm_table *table, enum clm_color color, const char *fmt, ...)
@@ -132,7 +129,8 @@ static struct shown shown_at(const struct clm_table *table, long row, size_t col
 
         shown = (struct shown){.text = ""};
         if (i < table->n_cells) { /* the last row may not be full */
-            shown = (struct shown){.text = table->cells[i].text, .color = table->cells[i].color};
+            shown.text = clm_buf_str(&table->text) + table->cells[i].at;
+            shown.color = table->cells[i].color;
         }
     }
     shown.text = shown.text != NULL ? shown.text : "";

@@ -162,7 +162,8 @@ static void every_allocation_may_fail(void **state)
     struct clm_term term = {0};
 
     (void)state;
-    assert_true(clm_torture(build_and_print, &term) > 80);
+    /* The table, its cells and their text, which both grow, and the output. */
+    assert_true(clm_torture(build_and_print, &term) >= 10);
 }
 
 static void a_full_buffer_is_a_limit(void **state)
