@@ -356,7 +356,7 @@ enum clm_code clm_fs_replace(const char *path, const void *data, size_t len, mod
     if (code != CLM_OK) {
         return code;
     }
-    if (clm_fs_point("rename", -1, path) != 0 || rename(tmp, path) != 0) {
+    if (clm_fs_point("rename", -1, tmp) != 0 || rename(tmp, path) != 0) {
         code = clm_err_sys(err, errno, "rename '%s' to '%s'", tmp, path);
         (void)unlink(tmp);
         return code;
