@@ -27,7 +27,7 @@
 #include "agent/model/names.h"
 
 #define CLM_ACME_BODY_MAX    (256u * 1024u) /* bytes of any answer; design.md 11 */
-#define CLM_ACME_NONCE_TRIES 5     /* requests before a CA that refuses every nonce is given up */
+#define CLM_ACME_NONCE_TRIES 8     /* requests before a CA that refuses every nonce is given up */
 #define CLM_ACME_TIMEOUT_MS  60000 /* for one request, where none is given */
 
 /* Strings are copied; io, rng and key are borrowed for the life of the object. */

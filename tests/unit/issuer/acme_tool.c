@@ -3,6 +3,7 @@
  * acme_tool - one issuance with the ACME client, for tests/e2e/test_acme_client.py
  *
  * acme_tool DIRECTORY_URL CA_PEM STATE_DIR WEBROOT COMMAND [NAME...]
+ *   account         prints the account's URL
  *   order NAME...   account, order, challenge files, request; leaves STATE_DIR/order
  *   finish          goes on from STATE_DIR alone, as after a restart; prints the chain
  *   revoke          the chain on standard input
@@ -251,22 +252,38 @@ static enum clm_code cmd_revoke(struct tool *t)
     return code == CLM_OK ? clm_acme_revoke(t->acme, der.data, der.len, 4, &t->err) : code;
 }
 
+static enum clm_code cmd_account(struct tool *t)
+{
+    (void)printf("%s\n", clm_acme_account_url(t->acme));
+    return CLM_OK;
+}
+
+static enum clm_code run_command(struct tool *t, char **argv)
+{
+    const char *command = argv[5];
+
+    if (strcmp(command, "order") == 0) {
+        return cmd_order(t, argv);
+    }
+    if (strcmp(command, "finish") == 0) {
+        return cmd_finish(t);
+    }
+    return strcmp(command, "revoke") == 0 ? cmd_revoke(t) : cmd_account(t);
+}
+
 int main(int argc, char **argv)
 {
     struct tool t = {.acme = NULL};
 
     if (argc < 6) {
-        (void)fprintf(stderr,
-                      "usage: acme_tool URL CA_PEM STATE_DIR WEBROOT order|finish|revoke\n");
+        (void)fprintf(stderr, "usage: acme_tool URL CA_PEM STATE_DIR WEBROOT COMMAND\n");
         return 64;
     }
     t.state = argv[3];
     t.webroot = argv[4];
     enum clm_code code = start(&t, argv);
     if (code == CLM_OK) {
-        code = strcmp(argv[5], "order") == 0    ? cmd_order(&t, argv)
-               : strcmp(argv[5], "finish") == 0 ? cmd_finish(&t)
-                                                : cmd_revoke(&t);
+        code = run_command(&t, argv);
     }
     if (code != CLM_OK) {
         (void)fprintf(stderr, "%s: %s\n", clm_code_name(code), t.err.msg);

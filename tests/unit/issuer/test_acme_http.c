@@ -128,9 +128,11 @@ static void a_transport_error_uses_the_nonce_up(void **state)
 
 static void a_directory_that_failed_is_fetched_again(void **state)
 {
+    static const char half[] =
+        "{\"newAccount\":\"" BASE "/account\",\"newOrder\":\"" BASE "/order\"}";
     const struct answer answers[] = {
         {.method = "GET", .url = BASE "/dir", .fails = CLM_E_NET},
-        {.method = "GET", .url = BASE "/dir", .status = 200, JSON, .body = "{}"},
+        {.method = "GET", .url = BASE "/dir", .status = 200, JSON, .body = half},
         DIRECTORY,
         NONCE("n1"),
         {ORDER_AT, .status = 200, JSON, .body = ORDER_BODY, .nonce = "n2"},
