@@ -28,15 +28,20 @@ function button(text, work, options) {
   return el("button", Object.assign({ type: "button", class: "quiet", onclick: (e) => act(e.target, work) }, options), text);
 }
 
+function allNames(names) { return [...(names.dns || []), ...(names.ip || [])].join(" "); }
+
+// An agent that polls at the slowest pace (300 s, +20 %) is still online.
+function isOnline(agent) { return agent.status === "active" && Date.now() - Date.parse(agent.seen_at) < 360000; }
+
 function hostOf(agentId) {
-  const agent = state.agents.find((a) => a.id === agentId);
-  return agent ? agent.hostname : agentId;
+  const agent = state.agents.find((a) => a.agent_id === agentId);
+  return agent ? agent.host.hostname : agentId;
 }
 
 function showTiles() {
   const count = (list, test) => list.filter(test).length;
   const tiles = [
-    ["agents online", count(state.agents, (a) => a.online) + " / " + state.agents.length],
+    ["agents online", count(state.agents, isOnline) + " / " + state.agents.length],
     ["targets that can be managed", count(state.targets, (t) => t.manageable) + " / " + state.targets.length],
     ["certificates proved in service", count(state.certificates, (c) => c.state === "verified") + " / " + state.certificates.length],
     ["jobs under way", String(count(state.jobs, (j) => !over.includes(j.state)))],
@@ -46,14 +51,14 @@ function showTiles() {
 
 function showAgents() {
   table("agents-list", [
-    { label: "Host", cell: (a) => [a.hostname || "?", el("div", { class: "soft" }, short(a.id))] },
-    { label: "State", cell: (a) => [badge(a.status === "active" ? (a.online ? "online" : "offline") : a.status)] },
-    { label: "Last seen", cell: (a) => [ago(a.last_seen)] },
-    { label: "Version", cell: (a) => [a.version || ""] },
+    { label: "Host", cell: (a) => [a.host.hostname || "?", el("div", { class: "soft" }, short(a.agent_id))] },
+    { label: "State", cell: (a) => [badge(a.status === "active" ? (isOnline(a) ? "online" : "offline") : a.status)] },
+    { label: "Last seen", cell: (a) => [ago(a.seen_at)] },
+    { label: "Version", cell: (a) => [(a.agent && a.agent.version) || ""] },
     { label: "", cell: (a) => [el("div", { class: "actions" },
-      button("Scan", () => api.action("scan", { agent_id: a.id })),
-      a.status === "pending" ? button("Approve", () => api.post("/agents/" + a.id + "/approve", {})) : null,
-      a.status === "disabled" ? button("Enable", () => api.post("/agents/" + a.id + "/enable", {})) : null)] },
+      button("Scan", () => api.action("scan", { agent_id: a.agent_id })),
+      a.status === "pending" ? button("Approve", () => api.post("/agents/" + a.agent_id + "/approve", {})) : null,
+      a.status === "disabled" ? button("Enable", () => api.post("/agents/" + a.agent_id + "/enable", {})) : null)] },
   ], state.agents, "No agent yet. On a host: clmbot enroll --token-file FILE");
 }
 
@@ -70,26 +75,26 @@ function showTargets() {
 
 function showCertificates() {
   table("certificates-list", [
-    { label: "Names", cell: (c) => [(c.names || []).join(" "), el("div", { class: "soft" }, c.key_type + " · " + c.connector)] },
+    { label: "Names", cell: (c) => [allNames(c.names), el("div", { class: "soft" }, c.key_type + " · " + c.connector)] },
     { label: "Target", cell: (c) => [c.target, el("div", { class: "soft" }, hostOf(c.agent_id))] },
-    { label: "State", cell: (c) => [badge(c.state)] },
+    { label: "State", cell: (c) => [badge(c.state), c.last_error ? el("div", { class: "soft bad" }, c.last_error) : null] },
     { label: "Expiry", cell: (c) => [daysLeft(c.not_after)] },
     { label: "", cell: (c) => [el("div", { class: "actions" },
-      button("Order", () => api.action("order", { certificate_id: c.id })),
-      button("Deploy", () => api.action("deploy", { certificate_id: c.id }), { disabled: !c.sha256 }),
-      button("Verify", () => api.action("verify", { certificate_id: c.id })),
-      button("Roll back", () => api.action("rollback", { certificate_id: c.id }), { disabled: !c.sha256 }))] },
+      button("Order", () => api.action("order", { certificate_id: c.certificate_id })),
+      button("Deploy", () => api.action("deploy", { certificate_id: c.certificate_id }), { disabled: !c.newest_sha256 }),
+      button("Verify", () => api.action("verify", { certificate_id: c.certificate_id })),
+      button("Roll back", () => api.action("rollback", { certificate_id: c.certificate_id }), { disabled: !c.newest_sha256 }))] },
   ], state.certificates, "No certificate is managed yet: order one for a target.");
 }
 
 function showJobs() {
   table("jobs-list", [
-    { label: "Job", cell: (j) => [el("a", { href: "#jobs", onclick: (e) => { e.preventDefault(); openJob(j.id); } }, j.type.replaceAll("_", " ")),
-      el("div", { class: "soft" }, short(j.id))] },
+    { label: "Job", cell: (j) => [el("a", { href: "#jobs", onclick: (e) => { e.preventDefault(); openJob(j.job_id); } }, j.type.replaceAll("_", " ")),
+      el("div", { class: "soft" }, short(j.job_id))] },
     { label: "Target", cell: (j) => [j.target, el("div", { class: "soft" }, hostOf(j.agent_id))] },
     { label: "State", cell: (j) => [badge(j.state), over.includes(j.state) ? null : el("div", {}, el("progress", { max: 100, value: j.pct || 0 }), " ",
       el("span", { class: "soft" }, j.phase || ""))] },
-    { label: "What happened", cell: (j) => [el("span", { class: j.error ? "bad" : "soft" }, j.error || "")] },
+    { label: "What happened", cell: (j) => [el("span", { class: "bad" }, j.error ? j.error.message : "")] },
     { label: "When", cell: (j) => [ago(j.updated_at)] },
   ], state.jobs, "No job yet.");
 }
@@ -109,7 +114,7 @@ async function openJob(id) {
     const steps = (result.steps || []).map((s) => el("li", { class: s.status === "failed" ? "bad" : s.status === "warning" ? "warn" : "" },
       s.name + " — " + s.status + (s.ms !== undefined ? ", " + s.ms + " ms" : "") + (s.detail ? ": " + s.detail : "")));
     $("details-title").textContent = job.type.replaceAll("_", " ") + " " + job.target;
-    $("details-body").replaceChildren(el("p", {}, badge(job.state), " ", el("code", {}, job.id)),
+    $("details-body").replaceChildren(el("p", {}, badge(job.state), " ", el("code", {}, job.job_id)),
       result.error ? el("p", { class: "bad" }, result.error.message, result.error.hint ? " — " + result.error.hint : "") : "",
       steps.length ? el("ol", { class: "steps" }, ...steps) : "",
       el("details", {}, el("summary", {}, "Everything"), el("pre", {}, JSON.stringify(job, null, 2))));
@@ -122,16 +127,17 @@ async function openJob(id) {
 function openOrder(target) {
   $("order-target").textContent = target.target;
   $("order-names").value = (target.names || []).join(" ");
-  $("order-connector").replaceChildren(...state.connectors.map((c) => el("option", { selected: c.is_default }, c.name)));
+  $("order-connector").replaceChildren(...state.connectors.map((c) => el("option", {}, c.name)));
+  $("order-connector").value = state.default_connector;
   $("order-form").onsubmit = (event) => {
     event.preventDefault();
     $("order").close();
     act(event.submitter, async () => {
       const cert = await api.post("/certificates", {
         agent_id: target.agent_id, target: target.target, names: $("order-names").value.trim().split(/\s+/),
-        key: { type: $("order-key").value }, connector: $("order-connector").value, on_issue: "deploy",
+        key_type: $("order-key").value, connector: $("order-connector").value, on_issue: "deploy",
       });
-      await api.action("order", { certificate_id: cert.id });
+      await api.action("order", { certificate_id: cert.certificate_id });
     });
   };
   $("order").showModal();
@@ -141,6 +147,7 @@ const lists = [["agents", "/agents"], ["targets", "/targets"], ["certificates", 
 async function refresh() {
   const answers = await Promise.all(lists.map(([, path]) => api.get(path)));
   lists.forEach(([name], i) => { state[name] = answers[i][name]; });
+  state.default_connector = answers[4].default_connector;
   show();
 }
 
@@ -157,8 +164,8 @@ async function follow() {
       const answer = await api.get("/events?after=" + state.cursor + "&wait=25");
       link("on", "live");
       wait = 1000;
-      if (answer.cursor !== state.cursor) {
-        state.cursor = answer.cursor;
+      if (answer.last !== state.cursor) {
+        state.cursor = answer.last;
         await refresh();
       }
     } catch (error) {

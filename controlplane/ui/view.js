@@ -22,7 +22,7 @@ function table(id, columns, rows, empty) {
     return;
   }
   const head = el("thead", {}, el("tr", {}, ...columns.map((c) => el("th", { scope: "col" }, c.label))));
-  const body = el("tbody", {}, ...rows.map((row) => el("tr", { data: { id: row.id || row.target || "" } },
+  const body = el("tbody", {}, ...rows.map((row) => el("tr", { data: { id: row.job_id || row.certificate_id || row.target || row.agent_id || "" } },
     ...columns.map((c) => el("td", { "data-label": c.label }, el("div", {}, ...[].concat(c.cell(row))))))));
   place.replaceChildren(el("table", {}, head, body));
 }
