@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/run/hostinfo.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/base/fs.h"
+#include "agent/base/str.h"
+#include "agent/crypto/hash.h"
+
+#define SMALL_FILE_MAX 4096u
+
+/* The id itself never leaves the host: a salted hash tells clones apart (protocol.md 7.3). */
+static void set_machine_id_hash(struct clm_json *obj)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf id = CLM_BUF_INIT(SMALL_FILE_MAX);
+    struct clm_sha256_ctx ctx;
+    uint8_t hash[CLM_SHA256_SIZE];
+    char text[7 + 2 * CLM_SHA256_SIZE + 1] = "sha256:";
+
+    if (clm_fs_read("/etc/machine-id", SMALL_FILE_MAX, &id, NULL) != CLM_OK) {
+        return;
+    }
+    size_t len = strcspn(clm_buf_str(&id), "\r\n");
+    clm_sha256_init(&ctx);
+    clm_sha256_update(&ctx, "clm-mid-v1", strlen("clm-mid-v1"));
+    clm_sha256_update(&ctx, clm_buf_str(&id), len);
+    clm_sha256_final(&ctx, hash);
+    clm_hex_encode(hash, sizeof(hash), text + 7);
+    clm_json_set_str(obj, "machine_id_hash", text);
+}
+
+/* PRETTY_NAME of os-release(5), without its quotes. */
+static void set_os_version(struct clm_json *obj)
+{
+    static const char key[] = "PRETTY_NAME=";
+    CLM_CLEANUP(clm_buf_done) struct clm_buf file = CLM_BUF_INIT(SMALL_FILE_MAX);
+    char value[128];
+
+    if (clm_fs_read("/usr/lib/os-release", SMALL_FILE_MAX, &file, NULL) != CLM_OK) {
+        return;
+    }
+    const char *at = strstr(clm_buf_str(&file), key);
+    if (at == NULL) {
+        return;
+    }
+    at += sizeof(key) - 1;
+    at += *at == '"' ? 1 : 0;
+    (void)snprintf(value, sizeof(value), "%.*s", (int)strcspn(at, "\"\r\n"), at);
+    if (clm_str_is_utf8(value, strlen(value))) {
+        clm_json_set_str(obj, "os_version", value);
+    }
+}
+
+/* "Europe/Berlin" from where /etc/localtime points. */
+static void set_timezone(struct clm_json *obj)
+{
+    char link[PATH_MAX];
+    time_t now = time(NULL);
+    struct tm local;
+    ssize_t n = readlink("/etc/localtime", link, sizeof(link) - 1);
+
+    if (n > 0) {
+        link[n] = '\0';
+        const char *zone = strstr(link, "zoneinfo/");
+        clm_json_set_str(obj, "timezone", zone == NULL ? "UTC" : zone + strlen("zoneinfo/"));
+    } else {
+        clm_json_set_str(obj, "timezone", "UTC");
+    }
+    if (localtime_r(&now, &local) != NULL) {
+        struct tm as_utc = local;
+        clm_json_set_int(obj, "utc_offset_s", (int64_t)timegm(&as_utc) - (int64_t)now);
+    }
+}
+
+void clm_hostinfo_host(struct clm_json *obj)
+{
+    char name[256];
+    struct utsname uts;
+
+    if (gethostname(name, sizeof(name)) != 0) {
+        name[0] = '\0';
+    }
+    name[sizeof(name) - 1] = '\0';
+    clm_json_set_str(obj, "hostname", name);
+    clm_json_set_str(obj, "os", "linux");
+    if (uname(&uts) == 0) {
+        clm_json_set_str(obj, "kernel", uts.release);
+        clm_json_set_str(obj, "arch", uts.machine);
+    }
+    set_os_version(obj);
+    set_machine_id_hash(obj);
+    set_timezone(obj);
+}
+
+void clm_hostinfo_agent(struct clm_json *obj)
+{
+    struct utsname uts;
+
+    clm_json_set_str(obj, "version", CLM_VERSION);
+    clm_json_set_str(obj, "os", "linux");
+    set_os_version(obj);
+    if (uname(&uts) == 0) {
+        clm_json_set_str(obj, "arch", uts.machine);
+    }
+}
+
+void clm_hostinfo_capabilities(const struct clm_config *config, struct clm_json *array)
+{
+    char text[160];
+
+    for (size_t i = 0; i < config->policy.job_types.n; i++) {
+        (void)snprintf(text, sizeof(text), "job.%s/1", config->policy.job_types.v[i]);
+        clm_json_add_str(array, text);
+    }
+    for (size_t i = 0; i < config->scan.kinds.n; i++) {
+        (void)snprintf(text, sizeof(text), "target.%s/1", config->scan.kinds.v[i]);
+        clm_json_add_str(array, text);
+    }
+}

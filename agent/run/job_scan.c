@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/clock.h"
+#include "agent/run/inventory.h"
+#include "agent/run/job.h"
+
+enum clm_code clm_job_scan(struct clm_job *job, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *summary = NULL;
+    int64_t start_ms = clm_clock_mono_ms();
+
+    clm_job_phase(job, "scan", 20);
+    enum clm_code code =
+        clm_inventory_take(job->world->config, job->world->link, NULL, &summary, err);
+    clm_job_step(job, "scan", code == CLM_OK ? "ok" : "failed", clm_clock_mono_ms() - start_ms,
+                 NULL);
+    if (code == CLM_OK) {
+        clm_json_set_copy(clm_job_effects(job), "inventory", summary);
+    }
+    return code;
+}
