@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/crypto/cert.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,11 +118,12 @@ enum clm_code clm_cert_chain_from_pem(const void *pem, size_t len,
         }
         code = add_block(chain, &block, err);
         if (code != CLM_OK) {
-            return clm_err_wrap(err, code, "certificate %zu", chain->n + 1);
+            break;
         }
     }
     if (code != CLM_E_NOTFOUND) {
-        return clm_err_wrap(err, code, "certificate %zu", chain->n + 1);
+        (void)clm_err_wrap(err, code, "certificate %zu", chain->n + 1);
+        return code;
     }
     if (chain->n == 0) {
         return clm_err_set(err, CLM_E_NOTFOUND, "there is no certificate");
@@ -141,7 +143,8 @@ enum clm_code clm_cert_chain_from_der(const uint8_t *der, size_t len,
     }
     code = add_der(chain, der, len, err);
     if (code != CLM_OK) {
-        return clm_err_wrap(err, code, "certificate");
+        (void)clm_err_wrap(err, code, "certificate");
+        return code;
     }
     *out_chain = CLM_STEAL(chain);
     return CLM_OK;
@@ -300,7 +303,7 @@ void clm_cert_pin(const struct clm_cert_chain *chain, size_t i, char dst[CLM_PIN
     char *to = dst + 7;
 
     clm_sha256(crt->pk_raw.p, crt->pk_raw.len, hash);
-    memcpy(dst, "sha256/", 7);
+    (void)snprintf(dst, CLM_PIN_SIZE, "sha256/");
     for (size_t k = 0; k < sizeof(hash); k += 3) {
         uint32_t group = (uint32_t)hash[k] << 16 | (uint32_t)hash[k + 1] << 8 | hash[k + 2];
 
@@ -320,7 +323,17 @@ enum clm_code clm_pubkey_from_cert(const struct clm_cert_chain *chain, size_t i,
     return clm_pubkey_from_spki(crt->pk_raw.p, crt->pk_raw.len, out_pubkey, err);
 }
 
+enum clm_code clm_cert_check_key(const mbedtls_x509_crt *crt, const struct clm_key *key)
+{
+    int rc = clm_mbed_check_pair(&crt->pk, key->pk);
+
+    if (rc == 0) {
+        return CLM_OK;
+    }
+    return clm_mbed_is_nomem(rc) ? CLM_E_NOMEM : CLM_E_CRYPTO;
+}
+
 bool clm_cert_matches_key(const struct clm_cert_chain *chain, size_t i, const struct clm_key *key)
 {
-    return clm_mbed_check_pair(&at(chain, i)->pk, key->pk) == 0;
+    return clm_cert_check_key(at(chain, i), key) == CLM_OK;
 }

@@ -20,10 +20,10 @@
 #include "agent/model/cert_info.h"
 #include "agent/model/names.h"
 
-#define CLM_CERT_CHAIN_MAX     10             /* certificates; protocol.md 6.4 */
-#define CLM_CERT_DER_MAX       (64u * 1024u)  /* bytes each; reliability.md 10 */
-#define CLM_CERT_CHAIN_PEM_MAX (256u * 1024u) /* bytes of text; reliability.md 10 */
-#define CLM_PIN_SIZE           52             /* "sha256/", 44 characters of Base64, NUL */
+#define CLM_CERT_CHAIN_MAX     10      /* certificates; protocol.md 6.4 */
+#define CLM_CERT_DER_MAX       65536u  /* bytes each; reliability.md 10 */
+#define CLM_CERT_CHAIN_PEM_MAX 262144u /* bytes of text; reliability.md 10 */
+#define CLM_PIN_SIZE           52      /* "sha256/", 44 characters of Base64, NUL */
 
 struct clm_cert_chain;
 

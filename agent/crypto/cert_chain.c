@@ -29,25 +29,41 @@ static bool is_named_issuer(const mbedtls_x509_crt *child, const mbedtls_x509_cr
            strcasecmp(want, have) == 0;
 }
 
-bool clm_cert_signed_by(const mbedtls_x509_crt *child, const mbedtls_x509_crt *issuer)
+enum clm_code clm_cert_signed_by(const mbedtls_x509_crt *child, const mbedtls_x509_crt *issuer)
 {
     const mbedtls_md_info_t *md = mbedtls_md_info_from_type(child->CLM_MBED(sig_md));
     mbedtls_pk_context pk =
         issuer->pk; /* a view: Mbed TLS wants it mutable and does not change it */
     unsigned char digest[MBEDTLS_MD_MAX_SIZE];
+    int rc;
 
-    if (md == NULL || !is_named_issuer(child, issuer) ||
-        mbedtls_md(md, child->tbs.p, child->tbs.len, digest) != 0) {
-        return false;
+    if (md == NULL || !is_named_issuer(child, issuer)) {
+        return CLM_E_CRYPTO;
     }
-    return mbedtls_pk_verify_ext(child->CLM_MBED(sig_pk), child->CLM_MBED(sig_opts), &pk,
-                                 child->CLM_MBED(sig_md), digest, mbedtls_md_get_size(md),
-                                 child->CLM_MBED(sig).p, child->CLM_MBED(sig).len) == 0;
+    rc = mbedtls_md(md, child->tbs.p, child->tbs.len, digest);
+    if (rc == 0) {
+        rc = mbedtls_pk_verify_ext(child->CLM_MBED(sig_pk), child->CLM_MBED(sig_opts), &pk,
+                                   child->CLM_MBED(sig_md), digest, mbedtls_md_get_size(md),
+                                   child->CLM_MBED(sig).p, child->CLM_MBED(sig).len);
+    }
+    if (rc == 0) {
+        return CLM_OK;
+    }
+    return clm_mbed_is_nomem(rc) ? CLM_E_NOMEM : CLM_E_CRYPTO;
 }
 
-static bool is_root(const mbedtls_x509_crt *crt)
+/* OK: it signed itself. */
+static enum clm_code check_root(const mbedtls_x509_crt *crt)
 {
-    return same_bytes(&crt->subject_raw, &crt->issuer_raw) && clm_cert_signed_by(crt, crt);
+    if (!same_bytes(&crt->subject_raw, &crt->issuer_raw)) {
+        return CLM_E_CRYPTO;
+    }
+    return clm_cert_signed_by(crt, crt);
+}
+
+static enum clm_code no_memory(struct clm_err *err)
+{
+    return clm_err_set(err, CLM_E_NOMEM, "certificate chain: no memory");
 }
 
 static enum clm_code broken(const mbedtls_x509_crt *issuer, const mbedtls_x509_crt *child,
@@ -69,7 +85,7 @@ static void remove_at(struct clm_cert_chain *chain, size_t i)
     mbedtls_x509_crt_free(chain->crt[i]);
     free(chain->crt[i]);
     chain->n--;
-    memmove(&chain->crt[i], &chain->crt[i + 1], (chain->n - i) * sizeof(chain->crt[0]));
+    memmove(&chain->crt[i], &chain->crt[i + 1], (chain->n - i) * sizeof(mbedtls_x509_crt *));
 }
 
 static void remove_duplicates(struct clm_cert_chain *chain)
@@ -87,7 +103,7 @@ static void move_to(struct clm_cert_chain *chain, size_t from, size_t to)
 {
     mbedtls_x509_crt *crt = chain->crt[from];
 
-    memmove(&chain->crt[to + 1], &chain->crt[to], (from - to) * sizeof(chain->crt[0]));
+    memmove(&chain->crt[to + 1], &chain->crt[to], (from - to) * sizeof(mbedtls_x509_crt *));
     chain->crt[to] = crt;
 }
 
@@ -105,39 +121,59 @@ static void leaf_first(struct clm_cert_chain *chain)
 }
 
 /* The issuer of certificate i among those behind it; a cross-signed one is preferred to the root of
- * the same name, because it leads further. chain->n if there is none. */
-static size_t find_issuer(const struct clm_cert_chain *chain, size_t i)
+ * the same name, because it leads further. *out_k is chain->n if there is none. Only NOMEM. */
+static enum clm_code find_issuer(const struct clm_cert_chain *chain, size_t i, size_t *out_k)
 {
-    size_t found = chain->n;
-
+    *out_k = chain->n;
     for (size_t k = i + 1; k < chain->n; k++) {
-        if (!clm_cert_signed_by(chain->crt[i], chain->crt[k])) {
-            continue;
+        enum clm_code code = clm_cert_signed_by(chain->crt[i], chain->crt[k]);
+
+        if (code == CLM_OK) {
+            *out_k = k;
+            code = check_root(chain->crt[k]);
+            if (code == CLM_E_CRYPTO) {
+                return CLM_OK;
+            }
         }
-        if (!is_root(chain->crt[k])) {
-            return k;
+        if (code == CLM_E_NOMEM) {
+            return code;
         }
-        found = k;
     }
-    return found;
+    return CLM_OK;
 }
 
-/* Roots stand behind what they signed, so looking for the last first leaves nothing over. */
-static void drop_roots(struct clm_cert_chain *chain, size_t sorted)
+/* OK if certificate k is a root that signed one of the first n. */
+static enum clm_code check_used_root(const struct clm_cert_chain *chain, size_t k, size_t n)
 {
-    for (size_t k = chain->n; k-- > 1;) {
-        bool is_used = false;
+    enum clm_code code = check_root(chain->crt[k]);
 
-        if (!is_root(chain->crt[k])) {
-            continue;
-        }
-        for (size_t i = 0; i < sorted && i < k; i++) {
-            is_used |= clm_cert_signed_by(chain->crt[i], chain->crt[k]);
-        }
-        if (is_used) {
-            remove_at(chain, k);
+    if (code != CLM_OK) {
+        return code;
+    }
+    for (size_t i = 0; i < n && i < k; i++) {
+        code = clm_cert_signed_by(chain->crt[i], chain->crt[k]);
+        if (code != CLM_E_CRYPTO) {
+            return code;
         }
     }
+    return CLM_E_CRYPTO;
+}
+
+/* *io_sorted: how many at the front are in order. */
+static enum clm_code drop_roots(struct clm_cert_chain *chain, size_t *io_sorted)
+{
+    for (size_t k = chain->n; k-- > 1;) {
+        enum clm_code code = check_used_root(chain, k, *io_sorted);
+
+        if (code == CLM_E_NOMEM) {
+            return code;
+        }
+        if (code == CLM_OK) {
+            remove_at(chain, k);
+            *io_sorted -= k < *io_sorted;
+        }
+    }
+    return CLM_OK;
 }
 
 enum clm_code clm_cert_chain_sort(struct clm_cert_chain *chain, struct clm_err *err)
@@ -147,14 +183,19 @@ enum clm_code clm_cert_chain_sort(struct clm_cert_chain *chain, struct clm_err *
     remove_duplicates(chain);
     leaf_first(chain);
     while (sorted < chain->n) {
-        size_t k = find_issuer(chain, sorted - 1);
+        size_t k = chain->n;
 
+        if (find_issuer(chain, sorted - 1, &k) != CLM_OK) {
+            return no_memory(err);
+        }
         if (k == chain->n) {
             break;
         }
         move_to(chain, k, sorted++);
     }
-    drop_roots(chain, sorted);
+    if (drop_roots(chain, &sorted) != CLM_OK) {
+        return no_memory(err);
+    }
     if (sorted < chain->n) {
         return broken(chain->crt[sorted], chain->crt[sorted - 1], err);
     }
@@ -212,8 +253,10 @@ enum clm_code clm_cert_chain_verify(const struct clm_cert_chain *chain, int64_t 
         char what[CLM_DN_TEXT_SIZE + 32];
         enum clm_code code;
 
-        if (!clm_cert_signed_by(chain->crt[i - 1], chain->crt[i])) {
-            return broken(chain->crt[i], chain->crt[i - 1], err);
+        code = clm_cert_signed_by(chain->crt[i - 1], chain->crt[i]);
+        if (code != CLM_OK) {
+            return code == CLM_E_NOMEM ? no_memory(err)
+                                       : broken(chain->crt[i], chain->crt[i - 1], err);
         }
         code = check_ca(chain, i, err);
         if (code != CLM_OK) {

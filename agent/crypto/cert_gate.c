@@ -85,12 +85,13 @@ static enum clm_code parse_bundle(const struct clm_bundle *bundle,
                                   struct clm_cert_chain **out_chain, struct clm_err *err)
 {
     CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *leaf = NULL;
-    CLM_CLEANUP(clm_buf_done) struct clm_buf all = CLM_BUF_INIT(2 * CLM_CHAIN_PEM_MAX + 1);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf all = CLM_BUF_INIT(CLM_CERT_CHAIN_PEM_MAX);
     enum clm_code code =
         clm_cert_chain_from_pem(bundle->leaf_pem.data, bundle->leaf_pem.len, &leaf, err);
 
     if (code == CLM_OK && leaf->n != 1) {
-        return clm_err_set(err, CLM_E_CRYPTO, "bundle has %zu leaf certificates", leaf->n);
+        (void)clm_err_set(err, CLM_E_CRYPTO, "bundle has %zu leaf certificates", leaf->n);
+        return CLM_E_CRYPTO;
     }
     if (code == CLM_OK) {
         code = clm_buf_add(&all, bundle->leaf_pem.data, bundle->leaf_pem.len, err);
@@ -117,8 +118,13 @@ enum clm_code clm_cert_gate(const struct clm_bundle *bundle, const struct clm_ke
     if (code != CLM_OK) {
         return code;
     }
-    if (key != NULL && !clm_cert_matches_key(chain, 0, key)) {
-        return clm_err_set(err, CLM_E_CRYPTO, "certificate is for another key");
+    if (key != NULL) {
+        code = clm_cert_check_key(chain->crt[0], key);
+    }
+    if (code != CLM_OK) {
+        return clm_err_set(err, code,
+                           code == CLM_E_NOMEM ? "certificate: no memory"
+                                               : "certificate is for another key");
     }
     if (wanted != NULL) {
         code = check_names(chain->crt[0], wanted, err);

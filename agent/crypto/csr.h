@@ -19,7 +19,7 @@
 #include "agent/model/names.h"
 #include "agent/model/probe.h"
 
-#define CLM_CSR_MAX (16u * 1024u) /* bytes of DER; protocol.md 6.4 */
+#define CLM_CSR_MAX 16384u /* bytes of DER; protocol.md 6.4 */
 
 enum clm_hash {
     CLM_HASH_SHA256,

@@ -77,7 +77,9 @@ static enum clm_code verify(const struct parts *parts, const struct clm_pubkey *
                                parts->signature.value + 1, parts->signature.len - 1);
     }
     if (rc != 0) {
-        return clm_err_set(err, CLM_E_CRYPTO, "signature is not by the key in the request");
+        return clm_mbed_is_nomem(rc)
+                   ? clm_err_set(err, CLM_E_NOMEM, "verify a signature: no memory")
+                   : clm_err_set(err, CLM_E_CRYPTO, "signature is not by the key in the request");
     }
     return CLM_OK;
 }

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLM_SHA256_SIZE 32                       /* bytes */
-#define CLM_HKDF_MAX    (255u * CLM_SHA256_SIZE) /* bytes; RFC 5869 2.3 */
+#define CLM_SHA256_SIZE 32    /* bytes */
+#define CLM_HKDF_MAX    8160u /* bytes; 255 blocks, RFC 5869 2.3 */
 
 void clm_sha256(const void *data, size_t len, uint8_t out[CLM_SHA256_SIZE]);
 /* 64 lower-case digits and a NUL: dst of CLM_SHA256_HEX_SIZE (agent/model/probe.h) bytes. */

@@ -41,6 +41,8 @@ enum clm_code clm_mbed_err(struct clm_err *err, enum clm_code code, int rc, cons
     CLM_PRINTF(4, 5);
 /* The high-level part of a combined error, e.g. MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG of -0x262e. */
 int clm_mbed_high(int rc);
+/* So that a lack of memory is not taken for a wrong signature or key. */
+bool clm_mbed_is_nomem(int rc);
 
 /* ---- rng.c ---- */
 
@@ -85,12 +87,17 @@ int64_t clm_cert_time(const mbedtls_x509_time *t);
 /* SANs only, no fallback to the CN; a name that is no host name is PARSE. */
 CLM_MUST_USE enum clm_code clm_cert_names_strict(const mbedtls_x509_crt *crt, struct clm_names *out,
                                                  struct clm_err *err);
+/* CRYPTO: key is not the private half; NOMEM: not known. No message. */
+CLM_MUST_USE enum clm_code clm_cert_check_key(const mbedtls_x509_crt *crt,
+                                              const struct clm_key *key);
 /* "CN=..." of the subject in dst of 256 bytes. */
 void clm_cert_subject(const mbedtls_x509_crt *crt, char dst[256]);
 
 /* ---- cert_chain.c ---- */
 
-bool clm_cert_signed_by(const mbedtls_x509_crt *child, const mbedtls_x509_crt *issuer);
+/* CRYPTO: it was not; NOMEM: not known. No message. */
+CLM_MUST_USE enum clm_code clm_cert_signed_by(const mbedtls_x509_crt *child,
+                                              const mbedtls_x509_crt *issuer);
 /* Signatures in the given order, CA flags, path lengths, dates of everything behind the leaf. */
 CLM_MUST_USE enum clm_code clm_cert_chain_verify(const struct clm_cert_chain *chain, int64_t now_s,
                                                  int64_t skew_s, struct clm_err *err);

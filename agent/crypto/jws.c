@@ -5,6 +5,9 @@
 
 #include "agent/base/str.h"
 
+/* Both parts as Base64, and the dot. */
+#define SIGNING_INPUT_MAX (2 * ((size_t)CLM_JWS_PAYLOAD_MAX + CLM_JWS_HEADER_MAX) + 1)
+
 void clm_jws_done(struct clm_jws *jws)
 {
     clm_buf_done(&jws->protected_b64);
@@ -38,7 +41,7 @@ static enum clm_code sign_parts(struct clm_rng *rng, const struct clm_key *key, 
                                 struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done)
-    struct clm_buf input = CLM_BUF_INIT(2u * (CLM_JWS_PAYLOAD_MAX + CLM_JWS_HEADER_MAX) + 1);
+    struct clm_buf input = CLM_BUF_INIT(SIGNING_INPUT_MAX);
     uint8_t sig[CLM_ES256_SIG_SIZE];
     enum clm_code code = clm_buf_add_str(&input, clm_buf_str(&jws->protected_b64), err);
 

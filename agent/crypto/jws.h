@@ -18,8 +18,8 @@
 #include "agent/crypto/key.h"
 #include "agent/crypto/rng.h"
 
-#define CLM_JWS_PAYLOAD_MAX     (64u * 1024u) /* bytes; protocol.md 6.4 */
-#define CLM_JWS_HEADER_MAX      2048u         /* bytes of the protected header, decoded */
+#define CLM_JWS_PAYLOAD_MAX     65536u /* bytes; protocol.md 6.4 */
+#define CLM_JWS_HEADER_MAX      2048u  /* bytes of the protected header, decoded */
 #define CLM_JWS_SIGNATURES_MAX  8
 #define CLM_JWS_KID_MAX         256 /* bytes, NUL included */
 #define CLM_JWK_THUMBPRINT_SIZE 44  /* 43 characters and a NUL */
@@ -38,9 +38,9 @@ struct clm_jws {
 };
 #define CLM_JWS_INIT                                                                               \
     {                                                                                              \
-        .protected_b64 = CLM_BUF_INIT(2u * CLM_JWS_HEADER_MAX),                                    \
-        .payload_b64 = CLM_BUF_INIT(2u * CLM_JWS_PAYLOAD_MAX),                                     \
-        .signature_b64 = CLM_BUF_INIT(2u * CLM_ES256_SIG_SIZE)                                     \
+        .protected_b64 = CLM_BUF_INIT(2 * (size_t)CLM_JWS_HEADER_MAX),                             \
+        .payload_b64 = CLM_BUF_INIT(2 * (size_t)CLM_JWS_PAYLOAD_MAX),                              \
+        .signature_b64 = CLM_BUF_INIT(2 * (size_t)CLM_ES256_SIG_SIZE)                              \
     }
 void clm_jws_done(struct clm_jws *jws);
 

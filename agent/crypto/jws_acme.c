@@ -192,7 +192,7 @@ enum clm_code clm_acme_eab(const struct clm_key *key, const struct clm_acme_eab 
                            struct clm_json *obj, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf secret = CLM_BUF_SECRET_INIT(EAB_KEY_MAX);
-    CLM_CLEANUP(clm_buf_done) struct clm_buf input = CLM_BUF_INIT(4u * CLM_JWS_HEADER_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf input = CLM_BUF_INIT(4 * (size_t)CLM_JWS_HEADER_MAX);
     CLM_CLEANUP(clm_jws_done) struct clm_jws jws = CLM_JWS_INIT;
     uint8_t mac[CLM_SHA256_SIZE];
     enum clm_code code = decode_eab_key(eab->hmac_b64url, &secret, err);

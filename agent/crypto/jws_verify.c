@@ -8,8 +8,8 @@
 #include "agent/base/str.h"
 #include "agent/crypto/jws.h"
 
-#define PAYLOAD_B64_MAX ((CLM_JWS_PAYLOAD_MAX * 4 + 2) / 3)
-#define HEADER_B64_MAX  ((CLM_JWS_HEADER_MAX * 4 + 2) / 3)
+#define PAYLOAD_B64_MAX (((size_t)CLM_JWS_PAYLOAD_MAX * 4 + 2) / 3)
+#define HEADER_B64_MAX  (((size_t)CLM_JWS_HEADER_MAX * 4 + 2) / 3)
 #define SIG_B64_LEN     86 /* 64 bytes */
 
 struct header {

@@ -16,9 +16,9 @@
 #include "agent/base/err.h"
 #include "agent/crypto/rng.h"
 
-#define CLM_ES256_SIG_SIZE 64            /* bytes R and S; RFC 7518 3.4 */
-#define CLM_JWK_COORD_SIZE 44            /* 43 characters of base64url and a NUL */
-#define CLM_KEY_DER_MAX    (16u * 1024u) /* bytes; RSA 8192 takes 4.7 KiB */
+#define CLM_ES256_SIG_SIZE 64     /* bytes R and S; RFC 7518 3.4 */
+#define CLM_JWK_COORD_SIZE 44     /* 43 characters of base64url and a NUL */
+#define CLM_KEY_DER_MAX    16384u /* bytes; RSA 8192 takes 4.7 KiB */
 
 enum clm_key_type {
     CLM_KEY_RSA_2048,

@@ -11,7 +11,7 @@
 #include "agent/crypto/hash.h"
 #include "agent/crypto/internal.h"
 
-#define PEM_MAX (64u * 1024u) /* bytes of text with a key in it; reliability.md 10 */
+#define PEM_MAX 65536u /* bytes of text with a key in it; reliability.md 10 */
 
 /* ---- reading ---- */
 

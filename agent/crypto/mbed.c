@@ -9,7 +9,7 @@ int clm_mbed_high(int rc)
     return -(-rc & 0xff80);
 }
 
-static bool is_no_memory(int rc)
+bool clm_mbed_is_nomem(int rc)
 {
     int high = clm_mbed_high(rc);
 
@@ -25,7 +25,7 @@ enum clm_code clm_mbed_err(struct clm_err *err, enum clm_code code, int rc, cons
     char why[160];
     va_list ap;
 
-    if (is_no_memory(rc)) {
+    if (clm_mbed_is_nomem(rc)) {
         code = CLM_E_NOMEM;
     }
     va_start(ap, fmt);

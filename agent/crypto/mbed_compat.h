@@ -31,7 +31,7 @@
 struct clm_rng;
 
 /* f_rng callbacks: over a struct clm_rng, and straight from the kernel where none is at hand. */
-int clm_rng_mbed(void *rng, unsigned char *dst, size_t len);
+int clm_rng_mbed(void *ctx, unsigned char *dst, size_t len);
 int clm_rng_kernel(void *unused, unsigned char *dst, size_t len);
 
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000

@@ -81,7 +81,7 @@ static enum clm_code coordinate(const char *text, uint8_t *dst, struct clm_err *
 enum clm_code clm_pubkey_from_xy(const char *x, const char *y, struct clm_pubkey **out_pubkey,
                                  struct clm_err *err)
 {
-    uint8_t der[sizeof(p256_spki_head) + 2 * COORD_BYTES];
+    uint8_t der[sizeof(p256_spki_head) + 2 * (size_t)COORD_BYTES];
     enum clm_code code;
 
     memcpy(der, p256_spki_head, sizeof(p256_spki_head));
@@ -173,7 +173,7 @@ enum clm_code clm_key_public_xy(const struct clm_key *key, char x[CLM_JWK_COORD_
     if (code != CLM_OK) {
         return code;
     }
-    if (der.len != sizeof(p256_spki_head) + 2 * COORD_BYTES ||
+    if (der.len != sizeof(p256_spki_head) + 2 * (size_t)COORD_BYTES ||
         memcmp(der.data, p256_spki_head, sizeof(p256_spki_head)) != 0) {
         return clm_err_set(err, CLM_E_BUG, "P-256 public key has an unexpected form");
     }
@@ -247,6 +247,7 @@ enum clm_code clm_pubkey_verify_es256(const struct clm_pubkey *pubkey, const voi
     uint8_t digest[CLM_SHA256_SIZE];
     struct clm_der w;
     enum clm_code code = need_p256(pubkey->pk, err);
+    int rc;
 
     if (code != CLM_OK) {
         return code;
@@ -261,9 +262,12 @@ enum clm_code clm_pubkey_verify_es256(const struct clm_pubkey *pubkey, const voi
         return code;
     }
     clm_sha256(msg, len, digest);
-    if (mbedtls_pk_verify(pubkey->pk, MBEDTLS_MD_SHA256, digest, sizeof(digest), der.data,
-                          der.len) != 0) {
-        return clm_err_set(err, CLM_E_CRYPTO, "signature is not by the expected key");
+    rc =
+        mbedtls_pk_verify(pubkey->pk, MBEDTLS_MD_SHA256, digest, sizeof(digest), der.data, der.len);
+    if (rc != 0) {
+        return clm_mbed_is_nomem(rc)
+                   ? clm_err_set(err, CLM_E_NOMEM, "verify a signature: no memory")
+                   : clm_err_set(err, CLM_E_CRYPTO, "signature is not by the expected key");
     }
     return CLM_OK;
 }

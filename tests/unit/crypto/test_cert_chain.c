@@ -160,6 +160,23 @@ static void stranger_in_the_file_breaks_the_chain(void **state)
     clm_test_leaf_done(&leaf);
 }
 
+/* Also behind the root, which is taken out of the middle. */
+static void stranger_behind_the_root_breaks_the_chain(void **state)
+{
+    CLM_CLEANUP(clm_test_ca_free_p) struct clm_test_ca *stranger = clm_test_ca_new(NOW_S);
+    struct clm_test_leaf leaf;
+    struct clm_cert_chain *chain;
+    struct clm_err err = {0};
+
+    clm_test_leaf_make(*state, "a.example", CLM_TEST_GOOD, &leaf);
+    chain = parse(clm_buf_str(&leaf.full_pem), clm_test_ca_root_pem(*state),
+                  clm_test_ca_intermediate_pem(stranger));
+    assert_int_equal(clm_cert_chain_sort(chain, &err), CLM_E_CRYPTO);
+    assert_non_null(strstr(err.msg, "chain is broken"));
+    clm_cert_chain_free(chain);
+    clm_test_leaf_done(&leaf);
+}
+
 /* A CA below a CA of path length 0. */
 static void path_length_is_kept(void **state)
 {
@@ -203,6 +220,7 @@ int main(void)
         cmocka_unit_test(faults_are_named),
         cmocka_unit_test(dates_are_exact_to_the_second),
         cmocka_unit_test(stranger_in_the_file_breaks_the_chain),
+        cmocka_unit_test(stranger_behind_the_root_breaks_the_chain),
         cmocka_unit_test(path_length_is_kept),
     };
 
