@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/docgen.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "config/opt.h"
 #include "config/options.h"
+
+#define LINE_MAX_BYTES 78 /* of text in the manual's source */
 
 #define TRY(call)                                                                                  \
     do {                                                                                           \
@@ -54,24 +57,40 @@ static enum clm_code add_default(const struct clm_opt *opt, struct clm_buf *out,
 
 /* ---- mdoc ---- */
 
-/* Sentences on lines of their own, and nothing that mdoc takes for a macro or an escape. */
+/* One word, with nothing in it that mdoc takes for a macro or an escape. */
+static enum clm_code add_word(const char *word, size_t len, bool at_start, struct clm_buf *out,
+                              struct clm_err *err)
+{
+    if (at_start && (word[0] == '.' || word[0] == '\'')) {
+        TRY(clm_buf_add_str(out, "\\&", err));
+    }
+    for (size_t i = 0; i < len; i++) {
+        TRY(word[i] == '\\' ? clm_buf_add_str(out, "\\e", err)
+                            : clm_buf_add(out, word + i, 1, err));
+    }
+    return CLM_OK;
+}
+
+/* Every sentence starts a line of its own; lines are broken at LINE_MAX_BYTES. */
 static enum clm_code add_sentences(const char *text, struct clm_buf *out, struct clm_err *err)
 {
-    bool at_start = true;
+    size_t column = 0;
+    bool is_end = true; /* of a sentence */
 
-    for (const char *p = text; *p != '\0'; p++) {
-        if (at_start && (*p == '.' || *p == '\'')) {
-            TRY(clm_buf_add_str(out, "\\&", err));
+    for (const char *word = text; *word != '\0';) {
+        size_t len = strcspn(word, " ");
+
+        if (column > 0 && (is_end || column + 1 + len > LINE_MAX_BYTES)) {
+            TRY(clm_buf_add_str(out, "\n", err));
+            column = 0;
+        } else if (column > 0) {
+            TRY(clm_buf_add_str(out, " ", err));
+            column++;
         }
-        at_start = p[0] == '.' && p[1] == ' ';
-        if (at_start) {
-            TRY(clm_buf_add_str(out, ".\n", err));
-            p++;
-        } else if (*p == '\\') {
-            TRY(clm_buf_add_str(out, "\\e", err));
-        } else {
-            TRY(clm_buf_add(out, p, 1, err));
-        }
+        TRY(add_word(word, len, column == 0, out, err));
+        column += len;
+        is_end = word[len - 1] == '.';
+        word += len + strspn(word + len, " ");
     }
     return clm_buf_add_str(out, "\n", err);
 }
@@ -79,13 +98,16 @@ static enum clm_code add_sentences(const char *text, struct clm_buf *out, struct
 static enum clm_code mdoc_option(const struct clm_opt *opt, struct clm_buf *out,
                                  struct clm_err *err)
 {
+    CLM_CLEANUP(clm_buf_done) struct clm_buf facts = CLM_BUF_INIT(2048);
+
     TRY(clm_buf_addf(out, err, ".It Cm %s\n", opt->key));
     TRY(add_sentences(opt->text, out, err));
     TRY(clm_buf_add_str(out, ".br\n", err));
-    TRY(add_facts(opt, out, err));
-    TRY(clm_buf_add_str(out, ".\nDefault: ", err));
-    TRY(add_default(opt, out, err));
-    return clm_buf_addf(out, err, ".\nSince version %s.\n", opt->since);
+    TRY(add_facts(opt, &facts, err));
+    TRY(clm_buf_add_str(&facts, ". Default: ", err));
+    TRY(add_default(opt, &facts, err));
+    TRY(clm_buf_addf(&facts, err, ". Since version %s.", opt->since));
+    return add_sentences(clm_buf_str(&facts), out, err);
 }
 
 enum clm_code clm_docgen_mdoc(struct clm_buf *out, struct clm_err *err)

@@ -187,13 +187,14 @@ static struct clm_opt_place place_of(const struct walk *walk, const struct clm_y
 static enum clm_code wrong_type(const struct walk *walk, const struct clm_opt *opt,
                                 const struct clm_yaml *node, struct clm_err *err)
 {
-    static const char *const words[] = {
+    static const char *const found[] = {
         [CLM_YAML_SCALAR] = "a text", [CLM_YAML_LIST] = "a list", [CLM_YAML_MAP] = "a map"};
-    const char *is = clm_yaml_is_null(node) ? "nothing" : words[clm_yaml_kind(node)];
+    const char *is = clm_yaml_is_null(node) ? "nothing" : found[clm_yaml_kind(node)];
+    const char *words = clm_opt_type_words(opt);
 
-    return clm_err_set(err, CLM_E_CONFIG, "%s:%zu:%zu: '%s': must be a %s, not %s", walk->file,
+    return clm_err_set(err, CLM_E_CONFIG, "%s:%zu:%zu: '%s': must be %s %s, not %s", walk->file,
                        clm_yaml_line(node), clm_yaml_column(node), opt->key,
-                       clm_opt_type_words(opt), is);
+                       words[0] == 'a' ? "an" : "a", words, is);
 }
 
 static enum clm_code apply_list(const struct walk *walk, const struct clm_opt *opt,

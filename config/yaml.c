@@ -25,6 +25,10 @@ struct reader {
     size_t key_column;
 };
 
+static const char no_anchors[] =
+    "anchors and aliases ('&', '*') are not allowed; put quotes around a "
+    "value that starts with '*'";
+
 static enum clm_code refuse(const struct reader *reader, yaml_mark_t mark, const char *why,
                             struct clm_err *err)
 {
@@ -147,14 +151,11 @@ static enum clm_code take_scalar(struct reader *reader, const yaml_event_t *even
 /* What this part of YAML leaves out, seen on one event; NULL if nothing. */
 static const char *left_out(const struct reader *reader, const yaml_event_t *event)
 {
-    static const char anchors[] =
-        "anchors and aliases ('&', '*') are not allowed; put quotes around "
-        "a value that starts with '*'";
     const yaml_char_t *anchor = NULL;
     const yaml_char_t *tag = NULL;
 
     if (event->type == YAML_ALIAS_EVENT) {
-        return anchors;
+        return no_anchors;
     }
     if (event->type == YAML_DOCUMENT_START_EVENT) {
         if (event->data.document_start.version_directive != NULL ||
@@ -175,7 +176,7 @@ static const char *left_out(const struct reader *reader, const yaml_event_t *eve
         tag = event->data.sequence_start.tag;
     }
     if (anchor != NULL) {
-        return anchors;
+        return no_anchors;
     }
     return tag != NULL ? "tags ('!') are not allowed" : NULL;
 }
@@ -228,6 +229,11 @@ static enum clm_code parser_error(const struct reader *reader, struct clm_err *e
         return clm_err_set(err, CLM_E_CONFIG, "%s: byte %zu: %s", reader->name,
                            parser->problem_offset + 1,
                            parser->problem == NULL ? "unreadable" : parser->problem);
+    }
+    /* A wildcard without quotes: libyaml stumbles over the '.' of "*.example.com". */
+    if (parser->context != NULL && (strcmp(parser->context, "while scanning an alias") == 0 ||
+                                    strcmp(parser->context, "while scanning an anchor") == 0)) {
+        return refuse(reader, parser->context_mark, no_anchors, err);
     }
     return refuse(reader, parser->problem_mark,
                   parser->problem == NULL ? "not YAML" : parser->problem, err);
