@@ -26,7 +26,7 @@
 #include "agent/model/io.h"
 #include "agent/model/names.h"
 
-#define CLM_ACME_BODY_MAX    (256u * 1024u) /* bytes of any answer; design.md 11 */
+#define CLM_ACME_BODY_MAX    ((size_t)256 * 1024) /* bytes of any answer; design.md 11 */
 #define CLM_ACME_NONCE_TRIES 8     /* requests before a CA that refuses every nonce is given up */
 #define CLM_ACME_TIMEOUT_MS  60000 /* for one request, where none is given */
 

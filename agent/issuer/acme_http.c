@@ -12,7 +12,7 @@
 #include "agent/issuer/acme_internal.h"
 
 #define REQUEST_MAX                                                                                \
-    (128u * 1024u) /* bytes of a signed request; a request with 100 names takes 12 KiB */
+    ((size_t)128 * 1024) /* bytes of a signed request; a request with 100 names takes 12 KiB */
 
 void clm_acme_reply_done(struct clm_acme_reply *reply)
 {
@@ -169,7 +169,7 @@ static enum clm_code fetch_nonce(struct clm_acme *acme, struct clm_err *err)
 static enum clm_code sign(struct clm_acme *acme, const struct clm_acme_post *post,
                           struct clm_buf *out, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf payload = CLM_BUF_INIT(CLM_JWS_PAYLOAD_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf payload = CLM_BUF_INIT((size_t)CLM_JWS_PAYLOAD_MAX);
     const struct clm_acme_request request = {
         .url = post->url,
         .nonce = acme->nonce,

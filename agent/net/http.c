@@ -26,7 +26,6 @@ struct clm_http {
     char *key_path;
     char *proxy;
     bool allow_http;
-    bool unverified;
     uint32_t connect_timeout_ms;
     CURL *easy; /* NULL until the first request */
 };
@@ -40,6 +39,7 @@ struct exchange {
     struct curl_slist *connect_to;
     char peer[PEER_SIZE];
     char reason[CURL_ERROR_SIZE];
+    bool unverified; /* the peer's certificate does not matter */
     size_t header_bytes;
     enum clm_code code; /* why a callback stopped the transfer */
     struct clm_err err;
@@ -64,7 +64,8 @@ enum clm_code clm_http_new(const struct clm_http_opts *opts, struct clm_http **o
     }
     CLM_CLEANUP(clm_http_free_p) struct clm_http *http = calloc(1, sizeof(*http));
     if (http == NULL) {
-        return clm_err_set(err, CLM_E_NOMEM, "HTTP session");
+        (void)clm_err_set(err, CLM_E_NOMEM, "HTTP session");
+        return CLM_E_NOMEM;
     }
     const struct {
         char **dst;
@@ -130,8 +131,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     x->header_bytes += len;
     if (x->header_bytes > CLM_HTTP_HEADERS_MAX) {
         x->code = clm_err_set(&x->err, CLM_E_LIMIT,
-                              "the headers of the answer of '%s' are longer than %u bytes", x->peer,
-                              CLM_HTTP_HEADERS_MAX);
+                              "the headers of the answer of '%s' are longer than %zu bytes",
+                              x->peer, CLM_HTTP_HEADERS_MAX);
         return 0;
     }
     x->code = clm_http_header_line(x->out, data, len, &x->err);
@@ -255,8 +256,8 @@ static CURLcode set_limits(CURL *easy, const struct exchange *x)
         {CURLOPT_BUFFERSIZE, BUFFER_SIZE},
         {CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE},
         {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
-        {CURLOPT_SSL_VERIFYPEER, x->http->unverified ? 0 : 1},
-        {CURLOPT_SSL_VERIFYHOST, x->http->unverified ? 0 : 2},
+        {CURLOPT_SSL_VERIFYPEER, x->unverified ? 0 : 1},
+        {CURLOPT_SSL_VERIFYHOST, x->unverified ? 0 : 2},
 #if LIBCURL_VERSION_NUM >= 0x075700
         {CURLOPT_CA_CACHE_TIMEOUT, 0},
 #endif
@@ -294,7 +295,7 @@ static CURLcode set_trust(CURL *easy, const struct exchange *x)
         memcpy(&blob.data, &ca, sizeof(ca)); /* curl only reads it */
         rc = curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
     }
-    const bool no_system = ca != NULL || x->http->unverified;
+    const bool no_system = ca != NULL || x->unverified;
     if (rc == CURLE_OK && no_system) {
         rc = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
@@ -449,11 +450,12 @@ static enum clm_code run(struct exchange *x, struct clm_err *err)
     return code;
 }
 
-enum clm_code clm_http_do(struct clm_http *http, const struct clm_http_request *request,
-                          struct clm_http_response *out, struct clm_err *err)
+static enum clm_code exchange(struct clm_http *http, const struct clm_http_request *request,
+                              bool unverified, struct clm_http_response *out, struct clm_err *err)
 {
     struct clm_http_request with_timeout = *request;
-    struct exchange x = {.http = http, .request = &with_timeout, .out = out};
+    struct exchange x = {
+        .http = http, .request = &with_timeout, .out = out, .unverified = unverified};
 
     if (with_timeout.timeout_ms == 0) {
         with_timeout.timeout_ms = CLM_HTTP_TIMEOUT_MS;
@@ -466,6 +468,12 @@ enum clm_code clm_http_do(struct clm_http *http, const struct clm_http_request *
         clm_buf_done(&out->body);
     }
     return code;
+}
+
+enum clm_code clm_http_do(struct clm_http *http, const struct clm_http_request *request,
+                          struct clm_http_response *out, struct clm_err *err)
+{
+    return exchange(http, request, false, out, err);
 }
 
 enum clm_code clm_http_fetch_unverified(const char *url, const char *proxy, uint32_t timeout_ms,
@@ -482,9 +490,5 @@ enum clm_code clm_http_fetch_unverified(const char *url, const char *proxy, uint
 
     *out = (struct clm_http_response){.body = CLM_BUF_INIT(CLM_HTTP_UNVERIFIED_MAX)};
     enum clm_code code = clm_http_new(&opts, &http, err);
-    if (code != CLM_OK) {
-        return code;
-    }
-    http->unverified = true;
-    return clm_http_do(http, &request, out, err);
+    return code == CLM_OK ? exchange(http, &request, true, out, err) : code;
 }

@@ -17,11 +17,11 @@
 #include "agent/base/err.h"
 #include "agent/model/io.h"
 
-#define CLM_HTTP_CONNECT_TIMEOUT_MS 10000         /* protocol.md 18.1 */
-#define CLM_HTTP_TIMEOUT_MS         60000         /* where a request gives none */
-#define CLM_HTTP_HEADERS_MAX        (64u * 1024u) /* bytes of all headers of one response */
-#define CLM_HTTP_UNVERIFIED_MAX     (64u * 1024u) /* bytes; protocol.md 5.3 step 1 */
-#define CLM_HTTP_IDLE_MAX_S         600           /* an older idle connection is not used again */
+#define CLM_HTTP_CONNECT_TIMEOUT_MS 10000               /* protocol.md 18.1 */
+#define CLM_HTTP_TIMEOUT_MS         60000               /* where a request gives none */
+#define CLM_HTTP_HEADERS_MAX        ((size_t)64 * 1024) /* bytes of all headers of one response */
+#define CLM_HTTP_UNVERIFIED_MAX     ((size_t)64 * 1024) /* bytes; protocol.md 5.3 step 1 */
+#define CLM_HTTP_IDLE_MAX_S         600 /* an older idle connection is not used again */
 
 /* Everything is copied. Zero-initialise it. */
 struct clm_http_opts {

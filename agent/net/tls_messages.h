@@ -17,7 +17,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
 
-#define CLM_TLS_LEAF_MAX (64u * 1024u) /* bytes of DER; real ones take 1 to 4 KiB */
+#define CLM_TLS_LEAF_MAX ((size_t)64 * 1024) /* bytes of DER; real ones take 1 to 4 KiB */
 
 struct clm_tls_seen {
     char version[16];    /* "1.3"; "" before the ServerHello */

@@ -251,7 +251,7 @@ static void more_authorizations_than_names_are_possible_is_a_limit(void **state)
     for (int i = 0; i <= CLM_NAMES_MAX; i++) {
         end = stpcpy(end, i > 0 ? ",\"" BASE "/a\"" : "\"" BASE "/a\"");
     }
-    strcpy(end, "]}");
+    (void)stpcpy(end, "]}");
     script_start(&s, answers, ACCOUNT);
     assert_int_equal(clm_acme_order_poll(s.acme, BASE "/o/1", &order, &s.err), CLM_E_LIMIT);
     script_end(&s);

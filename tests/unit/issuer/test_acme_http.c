@@ -235,7 +235,7 @@ static void urls_that_are_too_long_are_a_limit(void **state)
     char *end =
         stpcpy(body, "{\"status\":\"pending\",\"authorizations\":[],\"finalize\":\"https://");
     memset(end, 'a', 600);
-    strcpy(end + 600, "\"}");
+    (void)stpcpy(end + 600, "\"}");
     script_start(&s, answers, ACCOUNT);
     assert_int_equal(poll_once(&s), CLM_E_LIMIT);
     script_end(&s);

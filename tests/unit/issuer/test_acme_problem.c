@@ -68,7 +68,7 @@ static void foreign_text_is_one_line_and_cut_off(void **state)
     for (int i = 0; i < 500; i++) { /* two bytes each, at an odd offset */
         end = stpcpy(end, "\xc3\xa4");
     }
-    strcpy(end, "\"}");
+    (void)stpcpy(end, "\"}");
     read_text(text, &p);
     assert_memory_equal(p.detail, "a b [31m", 8);
     assert_true(strlen(p.detail) < sizeof(p.detail));
@@ -95,7 +95,7 @@ static void types_mean_codes(void **state)
     for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
         struct clm_acme acme = {.host = "ca.example", .problem = {.detail = "why"}};
         struct clm_err err = {0};
-        strcat(strcpy(acme.problem.type, "urn:ietf:params:acme:error:"), cases[i].name);
+        (void)stpcpy(stpcpy(acme.problem.type, "urn:ietf:params:acme:error:"), cases[i].name);
         acme.problem.http_status = 418;
         assert_int_equal(clm_acme_fail(&acme, 9, &err), cases[i].expected);
         assert_int_equal(err.code, cases[i].expected);
