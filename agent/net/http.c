@@ -45,13 +45,13 @@ struct exchange {
     struct clm_err err;
 };
 
-static enum clm_code copy_opt(char **dst, const char *src, struct clm_err *err)
+/* A copy of text, NULL for NULL; *failed is set when there is no memory. */
+static char *copy_opt(const char *text, bool *failed)
 {
-    if (src == NULL) {
-        return CLM_OK;
-    }
-    *dst = strdup(src);
-    return *dst != NULL ? CLM_OK : clm_err_set(err, CLM_E_NOMEM, "HTTP session");
+    char *copy = text != NULL ? strdup(text) : NULL;
+
+    *failed = *failed || (text != NULL && copy == NULL);
+    return copy;
 }
 
 enum clm_code clm_http_new(const struct clm_http_opts *opts, struct clm_http **out_http,
@@ -67,20 +67,14 @@ enum clm_code clm_http_new(const struct clm_http_opts *opts, struct clm_http **o
         (void)clm_err_set(err, CLM_E_NOMEM, "HTTP session");
         return CLM_E_NOMEM;
     }
-    const struct {
-        char **dst;
-        const char *src;
-    } copies[] = {
-        {&http->ca_pem, opts->ca_pem},
-        {&http->cert_path, opts->cert_path},
-        {&http->key_path, opts->key_path},
-        {&http->proxy, opts->proxy},
-    };
-    for (size_t i = 0; i < CLM_ARRAY_LEN(copies); i++) {
-        enum clm_code code = copy_opt(copies[i].dst, copies[i].src, err);
-        if (code != CLM_OK) {
-            return code;
-        }
+    bool failed = false;
+    http->ca_pem = copy_opt(opts->ca_pem, &failed);
+    http->cert_path = copy_opt(opts->cert_path, &failed);
+    http->key_path = copy_opt(opts->key_path, &failed);
+    http->proxy = copy_opt(opts->proxy, &failed);
+    if (failed) {
+        (void)clm_err_set(err, CLM_E_NOMEM, "HTTP session");
+        return CLM_E_NOMEM;
     }
     http->allow_http = opts->allow_http;
     http->connect_timeout_ms =

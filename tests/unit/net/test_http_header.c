@@ -163,7 +163,7 @@ static void values_that_do_not_fit_are_an_error_not_cut(void **state)
     assert_int_equal(strlen(r.location), 511);
 
     memset(line, 0, sizeof(line));
-    strcpy(line, "Clm-Request-Id: ");
+    (void)stpcpy(line, "Clm-Request-Id: ");
     memset(line + 16, 'r', 64);
     assert_int_equal(feed(&r, line, &err), CLM_E_LIMIT);
 }
