@@ -12,12 +12,17 @@
 #define WEBROOTS_MAX 2000 /* of one service; more would not fit into an inventory */
 #define ADVICE       "add 'Alias " CLM_ACME_URI " /var/www/acme/'"
 
+/* The directive is cut so that the advice is whole. */
 static void explain(const struct clm_conf_node *node, const char *what, char *dst, size_t size)
 {
     const char *slash = strrchr(node->file, '/');
+    const char *file = slash == NULL ? node->file : slash + 1;
+    char head[80];
+    size_t room;
 
-    (void)snprintf(dst, size, "%s:%d: '%.18s %.24s' %s", slash == NULL ? node->file : slash + 1,
-                   node->line, node->args[0], clm_conf_arg(node, 1), what);
+    (void)snprintf(head, sizeof(head), "%.32s:%d: '%.24s ", file, node->line, node->args[0]);
+    room = strlen(head) + strlen(what) + 2 < size ? size - 3 - strlen(head) - strlen(what) : 0;
+    (void)snprintf(dst, size, "%s%.*s' %s", head, (int)room, clm_conf_arg(node, 1), what);
 }
 
 /* "/a" matches "/a", "/a/b", but not "/ab": alias_matches() of mod_alias. Returns the length. */
@@ -61,7 +66,7 @@ static bool rewrites(const struct clm_apache_vhost *vhost, const char *uri, char
         enum clm_pattern match;
 
         if (strcmp(node->args[0], "rewritecond") == 0) {
-            spared = spared || spares_acme(node);
+            spared = spared || (strcmp(uri, CLM_ACME_SAMPLE) == 0 && spares_acme(node));
         }
         if (strcmp(node->args[0], "rewriterule") != 0) {
             continue;

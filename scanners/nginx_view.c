@@ -89,6 +89,9 @@ static const char *parse_address(const char *text, struct listen *out)
     if (clm_str_starts(text, "unix:")) {
         return "";
     }
+    if (strchr(text, '-') != NULL && text[strspn(text, "0123456789-")] == '\0') {
+        return "ranges of ports are not followed";
+    }
     if (all_digits(text)) {
         (void)snprintf(out->addr, sizeof(out->addr), "0.0.0.0");
         return parse_port(text, &out->port) ? NULL : "the port is out of range";

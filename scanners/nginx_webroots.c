@@ -125,13 +125,19 @@ static const struct clm_conf_node *choose(const struct clm_conf_node *server, co
 
 /* ---- why a block does not answer with a file ---- */
 
+/* The directive is cut so that the advice is whole. */
 static void explain(const struct clm_conf_node *node, const char *what, char *dst, size_t size)
 {
     const char *slash = strrchr(node->file, '/');
+    const char *file = slash == NULL ? node->file : slash + 1;
+    char head[80];
+    char tail[128];
+    size_t room;
 
-    (void)snprintf(dst, size, "%s:%d: '%.24s %.20s' %.30s: add '" ADVICE "'",
-                   slash == NULL ? node->file : slash + 1, node->line, node->args[0],
-                   clm_conf_arg(node, 1), what);
+    (void)snprintf(head, sizeof(head), "%.32s:%d: '%.24s ", file, node->line, node->args[0]);
+    (void)snprintf(tail, sizeof(tail), "' %s: add '" ADVICE "'", what);
+    room = strlen(head) + strlen(tail) < size ? size - 1 - strlen(head) - strlen(tail) : 0;
+    (void)snprintf(dst, size, "%s%.*s%s", head, (int)room, clm_conf_arg(node, 1), tail);
 }
 
 static const struct {

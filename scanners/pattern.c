@@ -10,43 +10,68 @@
 
 #define PATTERN_MAX 1024 /* bytes of a translated expression */
 
-/* What PCRE writes and POSIX writes otherwise. */
+/* What PCRE writes and POSIX writes otherwise; inside: between "[" and "]". NULL: no such thing. */
 static const struct {
     const char *pcre;
     const char *posix;
+    const char *inside;
 } spellings[] = {
-    {"(?:", "("},           {"\\d", "[0-9]"}, {"\\w", "[[:alnum:]_]"},
-    {"\\s", "[[:space:]]"}, {"\\/", "/"},     {"\\-", "[-]"},
-    {"\\_", "_"},           {"*?", "*"},      {"+?", "+"},
-    {"\\A", "^"},           {"\\z", "$"},     {"\\Z", "$"},
-    {"\\\\", "\\\\"},
+    {"(?:", "(", NULL},
+    {"\\d", "[0-9]", "0-9"},
+    {"\\w", "[[:alnum:]_]", "[:alnum:]_"},
+    {"\\/", "/", "/"},
+    {"\\s", "[[:space:]]", "[:space:]"},
+    {"\\-", "[-]", NULL},
+    {"\\_", "_", "_"},
+    {"*?", "*", NULL},
+    {"+?", "+", NULL},
+    {"\\A", "^", NULL},
+    {"\\z", "$", NULL},
+    {"\\Z", "$", NULL},
+    {"\\.", "[.]", "."},
 };
+
+/* The spelling that begins text; NULL if it is the same in both. */
+static const char *respell(const char *text, bool inside, size_t *out_step)
+{
+    for (size_t i = 0; i < CLM_ARRAY_LEN(spellings); i++) {
+        const char *posix = inside ? spellings[i].inside : spellings[i].posix;
+        size_t n = strlen(spellings[i].pcre);
+
+        if (posix != NULL && strncmp(text, spellings[i].pcre, n) == 0) {
+            *out_step = n;
+            return posix;
+        }
+    }
+    if (inside && strncmp(text, "\\-]", 3) == 0) {
+        *out_step = 2;
+        return "-"; /* at the end it stands for itself */
+    }
+    return NULL;
+}
 
 /* False if it does not fit or has something POSIX lacks. */
 static bool translate(const char *from, char *dst, size_t size)
 {
+    bool inside = false;
     size_t len = 0;
 
     while (*from != '\0') {
         char one[3] = {from[0], '\0', '\0'};
-        const char *text = one;
         size_t step = 1;
+        const char *text = respell(from, inside, &step);
 
-        for (size_t i = 0; i < CLM_ARRAY_LEN(spellings); i++) {
-            size_t n = strlen(spellings[i].pcre);
-
-            if (strncmp(from, spellings[i].pcre, n) == 0) {
-                text = spellings[i].posix;
-                step = n;
-                break;
+        if (text == NULL) {
+            if ((!inside && strncmp(from, "(?", 2) == 0) || (inside && from[0] == '\\')) {
+                return false;
             }
-        }
-        if (text == one && strncmp(from, "(?", 2) == 0) {
-            return false;
-        }
-        if (text == one && from[0] == '\\' && from[1] != '\0') {
-            one[1] = from[1];
-            step = 2;
+            text = one;
+            if (from[0] == '\\' && from[1] != '\0') {
+                one[1] = from[1];
+                step = 2;
+            } else if (from[0] == '[' || from[0] == ']') {
+                inside = from[0] == '[';
+            }
         }
         if (len + strlen(text) >= size) {
             return false;

@@ -289,13 +289,14 @@ enum clm_code clm_processes_read(const struct clm_io *io, struct clm_processes *
                                  struct clm_strs *notes, struct clm_err *err)
 {
     struct walk walk = {.io = io, .out = out, .text = CLM_BUF_INIT(STAT_MAX + 1)};
-    enum clm_code code = io->list_dir(io->ctx, "/proc", visit_pid, &walk, err);
+    struct clm_err why = {0};
+    enum clm_code code = io->list_dir(io->ctx, "/proc", visit_pid, &walk, &why);
 
     clm_buf_done(&walk.text);
     if (code != CLM_OK) {
         return code == CLM_E_LIMIT || code == CLM_E_NOMEM
-                   ? code
-                   : clm_err_wrap(err, CLM_E_IO, "list the running processes");
+                   ? clm_err_set(err, code, "%s", why.msg)
+                   : clm_err_set(err, CLM_E_IO, "list the running processes: %s", why.msg);
     }
     if (out->n > 0) {
         qsort(out->v, out->n, sizeof(*out->v), by_start);

@@ -198,7 +198,8 @@ static enum clm_code read_target(const struct clm_io *io, const struct clm_proce
     bool apart = strcmp(key_path, target->cert_path) != 0;
     enum clm_code code;
 
-    if (target->cert_path[0] != '/' || key_path[0] != '/') {
+    if (target->cert_path[0] != '/' || key_path[0] != '/' ||
+        strchr(target->cert_path, '$') != NULL || strchr(key_path, '$') != NULL) {
         return CLM_OK; /* a variable, an engine: there is a reason already */
     }
     code = check_certbot(io, target, target->cert_path, err);
