@@ -80,21 +80,11 @@ static const char *normalise_path(const char *text, char *dst)
 
 static const char *normalise_name(const char *text, char *dst)
 {
-    struct clm_names names = {0};
-    const char *found = NULL;
-
-    if (clm_names_add_ip(&names, text, NULL) == CLM_OK) {
-        found = names.ip.v[0];
-    } else if (clm_names_add_dns(&names, text, NULL) == CLM_OK) {
-        found = names.dns.v[0];
+    if (clm_ip_normalise(text, dst, NULL) == CLM_OK ||
+        clm_dns_normalise(text, true, dst, NULL) == CLM_OK) {
+        return NULL;
     }
-    if (found != NULL) {
-        memcpy(dst, found, strlen(found) + 1);
-    }
-    clm_names_done(&names);
-    return found != NULL ? NULL
-                         : "is neither a DNS name, nor a wildcard such as '*.example.com', nor an "
-                           "IP address";
+    return "is neither a DNS name, nor a wildcard such as '*.example.com', nor an IP address";
 }
 
 static const char *check_target(const char *text)

@@ -71,6 +71,10 @@ static void write_text(struct clm_json *obj, const char *key, const char *text)
         return;
     }
     copy = clm_text_to_utf8(text);
+    if (copy == NULL) {
+        clm_json_set_take(obj, key, NULL); /* marks the tree: no memory */
+        return;
+    }
     clm_json_set_str(obj, key, copy);
     free(copy);
 }
@@ -80,14 +84,14 @@ static void write_list(struct clm_json *obj, const char *key, const struct clm_s
     struct clm_json *array = clm_json_set_array(obj, key);
 
     for (size_t i = 0; i < list->n; i++) {
-        if (clm_str_is_utf8(list->v[i], strlen(list->v[i]))) {
-            clm_json_add_str(array, list->v[i]);
-        } else {
-            char *copy = clm_text_to_utf8(list->v[i]);
+        char *copy = clm_text_to_utf8(list->v[i]);
 
-            clm_json_add_str(array, copy == NULL ? "?" : copy);
-            free(copy);
+        if (copy == NULL) {
+            clm_json_add_take(array, NULL);
+            return;
         }
+        clm_json_add_str(array, copy);
+        free(copy);
     }
 }
 

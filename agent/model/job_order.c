@@ -127,11 +127,11 @@ static enum clm_code check_subject(const struct clm_spec_order *order, struct cl
         return clm_err_set(err, CLM_E_INVAL,
                            "subject: 'C': '%s' is not a country code of 2 letters", subject->c);
     }
-    if (subject->cn == NULL || clm_strs_has(&order->names.ip, subject->cn)) {
-        return CLM_OK;
-    }
-    if (clm_dns_normalise(subject->cn, true, normal, NULL) == CLM_OK &&
-        clm_strs_has(&order->names.dns, normal)) {
+    if (subject->cn == NULL ||
+        (clm_ip_normalise(subject->cn, normal, NULL) == CLM_OK &&
+         clm_strs_has(&order->names.ip, normal)) ||
+        (clm_dns_normalise(subject->cn, true, normal, NULL) == CLM_OK &&
+         clm_strs_has(&order->names.dns, normal))) {
         return CLM_OK;
     }
     return clm_err_set(err, CLM_E_INVAL, "subject: 'CN': '%s' is not one of the names in 'sans'",

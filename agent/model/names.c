@@ -103,17 +103,25 @@ enum clm_code clm_names_add_dns(struct clm_names *names, const char *name, struc
     return code != CLM_OK ? code : clm_strs_add_once(&names->dns, normal, err);
 }
 
-enum clm_code clm_names_add_ip(struct clm_names *names, const char *address, struct clm_err *err)
+enum clm_code clm_ip_normalise(const char *address, char *dst, struct clm_err *err)
 {
     unsigned char raw[sizeof(struct in6_addr)];
-    char normal[CLM_ADDR_SIZE];
     int family = strchr(address, ':') == NULL ? AF_INET : AF_INET6;
 
     if (inet_pton(family, address, raw) != 1 ||
-        inet_ntop(family, raw, normal, sizeof(normal)) == NULL) {
+        inet_ntop(family, raw, dst, CLM_ADDR_SIZE) == NULL) {
+        dst[0] = '\0';
         return clm_err_set(err, CLM_E_INVAL, "'%.100s' is not an IP address", address);
     }
-    return clm_strs_add_once(&names->ip, normal, err);
+    return CLM_OK;
+}
+
+enum clm_code clm_names_add_ip(struct clm_names *names, const char *address, struct clm_err *err)
+{
+    char normal[CLM_ADDR_SIZE];
+    enum clm_code code = clm_ip_normalise(address, normal, err);
+
+    return code != CLM_OK ? code : clm_strs_add_once(&names->ip, normal, err);
 }
 
 bool clm_names_covers_dns(const struct clm_names *have, const char *host)

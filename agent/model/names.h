@@ -27,6 +27,9 @@ void clm_names_done(struct clm_names *names); /* for CLM_CLEANUP */
  * Writes the normalised name to dst of CLM_DNS_NAME_SIZE bytes. Errors: INVAL. */
 CLM_MUST_USE enum clm_code clm_dns_normalise(const char *name, bool wildcard, char *dst,
                                              struct clm_err *err);
+/* An IPv4 or IPv6 address without zone, as inet_ntop(3) writes it, to dst of CLM_ADDR_SIZE bytes
+ * (agent/model/probe.h). Errors: INVAL. */
+CLM_MUST_USE enum clm_code clm_ip_normalise(const char *address, char *dst, struct clm_err *err);
 CLM_MUST_USE enum clm_code clm_names_add_dns(struct clm_names *names, const char *name,
                                              struct clm_err *err);
 CLM_MUST_USE enum clm_code clm_names_add_ip(struct clm_names *names, const char *address,

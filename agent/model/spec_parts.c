@@ -44,21 +44,19 @@ enum clm_code clm_spec_connect_read(const char *key, const char *text, struct cl
     bool bracket = text[0] == '[';
     size_t skip = bracket ? 1 : 0;
     size_t len = colon == NULL ? 0 : (size_t)(colon - text);
-    struct clm_names checked = {0};
+    char address[CLM_ADDR_SIZE];
     int64_t port = 0;
     enum clm_code code = CLM_OK;
 
-    if (len <= 2 * skip || len - 2 * skip >= sizeof(out->addr) ||
-        (bracket && text[len - 1] != ']') ||
+    if (len <= 2 * skip || len - 2 * skip >= sizeof(address) || (bracket && text[len - 1] != ']') ||
         clm_str_to_int(colon + 1, 1, 65535, &port, NULL) != CLM_OK) {
         return clm_err_set(err, CLM_E_INVAL, "'%s': '%.100s' is not of the form address:port", key,
                            text);
     }
-    memcpy(out->addr, text + skip, len - 2 * skip);
-    out->addr[len - 2 * skip] = '\0';
+    memcpy(address, text + skip, len - 2 * skip);
+    address[len - 2 * skip] = '\0';
     out->port = (uint16_t)port;
-    code = clm_names_add_ip(&checked, out->addr, err);
-    clm_names_done(&checked);
+    code = clm_ip_normalise(address, out->addr, err);
     if (code == CLM_OK && bracket != (strchr(out->addr, ':') != NULL)) {
         code = clm_err_set(err, CLM_E_INVAL, "'%.100s' needs the form [address]:port for IPv6 only",
                            text);

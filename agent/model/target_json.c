@@ -174,11 +174,16 @@ static void write_config_path(const char *path, struct clm_json *obj)
     struct clm_json *paths = clm_json_set_array(obj, "config_paths");
     char *text;
 
-    if (path[0] != '\0') {
-        text = clm_text_to_utf8(path);
-        clm_json_add_str(paths, text == NULL ? "" : text);
-        free(text);
+    if (path[0] == '\0') {
+        return;
     }
+    text = clm_text_to_utf8(path);
+    if (text == NULL) {
+        clm_json_add_take(paths, NULL); /* marks the tree: no memory */
+        return;
+    }
+    clm_json_add_str(paths, text);
+    free(text);
 }
 
 static void write_service(const struct clm_service *service, struct clm_json *obj)
@@ -204,29 +209,30 @@ static void write_service(const struct clm_service *service, struct clm_json *ob
     }
 }
 
-/* "path: reason" as {"path", "code", "detail"}; joined again by read_errors(). */
-static void write_errors(const struct clm_strs *errors, struct clm_json *obj)
+/* "path: reason" as {"path", "code", "detail"}; joined again by read_error(). */
+static void write_error(const char *message, struct clm_json *obj)
 {
-    struct clm_json *array = clm_json_set_array(obj, "errors");
+    char *text = clm_text_to_utf8(message);
+    char *colon;
 
-    for (size_t i = 0; i < errors->n; i++) {
-        struct clm_json *error = clm_json_add_object(array);
-        char *text = clm_text_to_utf8(errors->v[i]);
-        char *colon = text == NULL || text[0] != '/' ? NULL : strstr(text, ": ");
-
-        if (colon != NULL) {
-            *colon = '\0';
-        }
-        clm_json_set_str(error, "path", colon == NULL ? "" : text);
-        clm_json_set_str(error, "code", "E_SCAN");
-        clm_json_set_str(error, "detail", colon == NULL ? text : colon + 2);
-        free(text);
+    if (text == NULL) {
+        clm_json_set_take(obj, "path", NULL);
+        return;
     }
+    colon = text[0] == '/' ? strstr(text, ": ") : NULL;
+    if (colon != NULL) {
+        *colon = '\0';
+    }
+    clm_json_set_str(obj, "path", colon == NULL ? "" : text);
+    clm_json_set_str(obj, "code", "E_SCAN");
+    clm_json_set_str(obj, "detail", colon == NULL ? text : colon + 2);
+    free(text);
 }
 
 void clm_inventory_to_json(const struct clm_inventory *inventory, struct clm_json *obj)
 {
     struct clm_json *services;
+    struct clm_json *errors;
 
     clm_json_set_int(obj, "schema", INVENTORY_SCHEMA);
     clm_fields_to_json(inventory_fields, inventory, obj);
@@ -234,7 +240,10 @@ void clm_inventory_to_json(const struct clm_inventory *inventory, struct clm_jso
     for (size_t i = 0; i < inventory->n_services; i++) {
         write_service(&inventory->services[i], clm_json_add_object(services));
     }
-    write_errors(&inventory->errors, obj);
+    errors = clm_json_set_array(obj, "errors");
+    for (size_t i = 0; i < inventory->errors.n; i++) {
+        write_error(inventory->errors.v[i], clm_json_add_object(errors));
+    }
 }
 
 /* ---- reading ---- */

@@ -16,6 +16,7 @@
 #include "config/docgen.h"
 #include "config/opt.h"
 #include "config/options.h"
+#include "tests/support/torture.h"
 #include "tests/unit/config/tree.h"
 
 #define SAMPLE "config/clmbot.yaml" /* tests run in the source root */
@@ -228,6 +229,29 @@ static void the_sample_changes_nothing(void **state)
     clm_buf_done(&text);
 }
 
+static enum clm_code load_body(void *arg, struct clm_err *err)
+{
+    struct clm_config config;
+    enum clm_code code = clm_config_load(arg, &config, err);
+
+    clm_config_done(&config);
+    return code;
+}
+
+static void a_configuration_is_loaded_whole_or_not_at_all(void **state)
+{
+    struct tree *tree = *state;
+    char path[256];
+
+    tree_file(tree, "clmbot.yaml",
+              "state_dir: /s\npolicy: {names: {allow: [a.b, '::1']}, webroots: {a: /a, b: /b}}\n");
+    tree_dir(tree, "clmbot.d");
+    tree_file(tree, "clmbot.d/a.yaml", "scan: {kinds: [a]}\n");
+    tree_file(tree, "clmbot.d/b.yaml", "");
+    (void)strcpy(path, tree_at(tree, "clmbot.yaml"));
+    assert_true(clm_torture(load_body, path) > 20);
+}
+
 static void the_sample_shows_every_option(void **state)
 {
     struct clm_buf text = read_sample();
@@ -263,6 +287,7 @@ int main(void)
         TEST(what_is_shown_can_be_loaded_and_is_the_same),
         TEST(the_sample_changes_nothing),
         TEST(the_sample_shows_every_option),
+        TEST(a_configuration_is_loaded_whole_or_not_at_all),
     };
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

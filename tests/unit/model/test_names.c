@@ -115,6 +115,38 @@ static void names_are_kept_once_and_in_order(void **state)
     clm_names_done(NULL);
 }
 
+static void addresses_are_written_in_one_way(void **state)
+{
+    static const struct {
+        const char *in;
+        const char *out; /* NULL: refused */
+    } rows[] = {
+        {"192.0.2.1", "192.0.2.1"},
+        {"2001:DB8:0:0::0:1", "2001:db8::1"},
+        {"::ffff:192.0.2.1", "::ffff:192.0.2.1"},
+        {"", NULL},
+        {"192.0.2", NULL},
+        {"192.0.2.01", NULL},
+        {"fe80::1%eth0", NULL},
+        {"[::1]", NULL},
+        {"0x7f000001", NULL},
+        {"localhost", NULL},
+        {"::1 ", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        char out[CLM_ADDR_SIZE] = "untouched";
+        struct clm_err err = {0};
+        enum clm_code code = clm_ip_normalise(rows[i].in, out, &err);
+
+        if (code != (rows[i].out == NULL ? CLM_E_INVAL : CLM_OK)) {
+            fail_msg("row %zu: '%s'", i, out);
+        }
+        assert_string_equal(out, rows[i].out == NULL ? "" : rows[i].out);
+    }
+}
+
 static void a_wildcard_covers_exactly_one_label(void **state)
 {
     static const struct {
@@ -258,6 +290,7 @@ int main(void)
         cmocka_unit_test(normalise_writes_lower_case_without_trailing_dot),
         cmocka_unit_test(normalise_refuses_what_is_no_dns_name),
         cmocka_unit_test(names_are_kept_once_and_in_order),
+        cmocka_unit_test(addresses_are_written_in_one_way),
         cmocka_unit_test(a_wildcard_covers_exactly_one_label),
         cmocka_unit_test(a_subset_needs_wildcards_to_be_equal),
         cmocka_unit_test(json_goes_both_ways),

@@ -59,8 +59,8 @@ static void steps_are_described_in_one_line(void **state)
         "test the configuration with the new files with '/usr/sbin/nginx -t'",
         "reload 'nginx@a\\x2d.service' through systemd",
         "send SIGHUP to process 812",
-        "see the new certificate in handshakes with 127.0.0.1:443 as 'www.example.com', "
-        "[::1]:8443 within 30 s",
+        ("see the new certificate in handshakes with 127.0.0.1:443 as 'www.example.com', "
+         "[::1]:8443 within 30 s"),
     };
     struct clm_json *in = json_read(sample);
     struct clm_plan plan = {0};
