@@ -71,7 +71,7 @@ static void consider(const char *word, const char *name, const char **io_best, s
 {
     size_t d = distance(word, name);
 
-    if (d <= NEAR && d < strlen(name) && d < *io_distance) {
+    if (d <= NEAR && d < *io_distance) {
         *io_best = name;
         *io_distance = d;
     }

@@ -13,7 +13,7 @@
 #include "agent/base/json_node.h"
 
 #define PATH_SHOWN_MAX 192 /* bytes of the place in an error message */
-#define CJSON_DIGITS   60  /* cJSON 1.7.15 reads 63 bytes of a number and stumbles over the rest */
+#define CJSON_DIGITS   60  /* unpatched cJSON 1.7.15 reads 63 bytes of a number, no more */
 
 /* ---- parents ---- */
 

@@ -73,9 +73,13 @@ static void reserve_gives_room_that_ends_in_nul(void **state)
     (void)state;
     assert_int_equal(clm_buf_add_str(&buf, "ab", NULL), CLM_OK);
     assert_int_equal(clm_buf_reserve(&buf, 98, NULL), CLM_OK);
-    memset(buf.data + buf.len, 'c', 98);
+    memcpy(buf.data + buf.len, "ccc", 3);
     buf.len += 3;
-    assert_string_equal(clm_buf_str(&buf), "abccc");
+    assert_string_equal((const char *)buf.data, "abccc");
+    assert_int_equal(clm_buf_reserve(&buf, 95, NULL), CLM_OK);
+    memset(buf.data + buf.len, 'd', 95);
+    buf.len += 1;
+    assert_string_equal(clm_buf_str(&buf), "abcccd");
     clm_buf_done(&buf);
 }
 

@@ -143,6 +143,7 @@ static void mistakes_are_explained(void **state)
     assert_refused("clmbot", "no command given");
     assert_refused("clmbot -q", "no command given");
     assert_refused("clmbot statsu", "unknown command 'statsu'; did you mean 'status'?");
+    assert_refused("clmbot tsatsu", "unknown command 'tsatsu'; did you mean 'status'?");
     assert_refused("clmbot stat", "unknown command 'stat'; did you mean 'status'?");
     assert_refused("clmbot jobs", "unknown command 'jobs'; did you mean 'job'?");
     assert_refused("clmbot frobnicate", "unknown command 'frobnicate'");

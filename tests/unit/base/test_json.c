@@ -101,25 +101,30 @@ static void escapes_are_decoded(void **state)
     clm_json_free(root);
 }
 
+/* Longer than the 63 bytes some versions of cJSON read; the same digits in a string stay. */
 static void long_numbers_keep_their_value(void **state)
 {
-    struct clm_json *root =
-        parse("{\"a\":1000000000000000000000000000000000000000000000000000000000"
-              "0000000000000000e-72,\"s\":\"11111111111111111111111111111111111"
-              "111111111111111111111111111111111111111111\\\"\",\"b\":0."
-              "0000000000000000000000000000000000000000000000000000000000000000"
-              "0000000000000000005,\"c\":7}");
+    char digits[81];
+    char text[512];
+    struct clm_json *root;
     int64_t value = 0;
-    const char *text = NULL;
+    const char *string = NULL;
 
     (void)state;
+    memset(digits, '0', 80);
+    digits[80] = '\0';
+    (void)snprintf(text, sizeof(text),
+                   "{\"a\":1%se-79,\"b\":0.%s5,\"s\":\"\\\"1%s\",\"c\":[1%s.5e-78,7]}", digits,
+                   digits, digits, digits);
+    root = parse(text);
     assert_int_equal(clm_json_int(root, "a", 0, 100, &value, NULL), CLM_OK);
     assert_int_equal(value, 10);
     assert_int_equal(clm_json_int(root, "b", 0, 9, &value, NULL), CLM_E_PARSE);
-    assert_int_equal(clm_json_int(root, "c", 0, 9, &value, NULL), CLM_OK);
-    assert_int_equal(value, 7);
-    assert_int_equal(clm_json_str(root, "s", 100, &text, NULL), CLM_OK);
-    assert_int_equal(strlen(text), 78);
+    assert_int_equal(clm_json_str(root, "s", 100, &string, NULL), CLM_OK);
+    assert_int_equal(string[0], '"');
+    assert_int_equal(string[1], '1');
+    assert_string_equal(string + 2, digits);
+    assert_int_equal(clm_json_len(clm_json_get(root, "c")), 2);
     clm_json_free(root);
 }
 

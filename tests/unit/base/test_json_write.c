@@ -124,8 +124,8 @@ static void strings_are_escaped(void **state)
 
 static void numbers_are_exact(void **state)
 {
-    static const double reals[] = {
-        0.1, 1.0 / 3, 1e21, -1e-7, 123456.789, 5e-324, 1e307, 1.5e300, 9007199254740992.0};
+    static const double reals[] = {0.1,        0.1 + 0.2, 1.0 / 3, 1e21,    -1e-7,
+                                   123456.789, 5e-324,    1e307,   1.5e300, 9007199254740992.0};
     struct clm_json *root = clm_json_new_array();
 
     (void)state;
@@ -161,8 +161,8 @@ static void assert_refused(struct clm_json *root, enum clm_code code, const char
     assert_int_equal(clm_buf_add_str(&out, "kept", NULL), CLM_OK);
     assert_int_equal(clm_json_print(root, false, &out, &err), code);
     assert_string_equal(err.msg, why);
-    assert_string_equal(clm_buf_str(&out), "kept");
     assert_int_equal(out.len, 4);
+    assert_string_equal((const char *)out.data, "kept");
     clm_buf_done(&out);
     clm_json_free(root);
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,10 +138,18 @@ static void long_text_is_cut_off_visibly(void **state)
 
 static void errno_survives(void **state)
 {
+    int full = open("/dev/full", O_WRONLY);
+
     (void)state;
+    assert_true(full >= 0);
     errno = EXDEV;
     clm_log_info("x");
     assert_int_equal(errno, EXDEV);
+    assert_true(dup2(full, STDERR_FILENO) >= 0); /* every write fails */
+    errno = EXDEV;
+    clm_log_info("x");
+    assert_int_equal(errno, EXDEV);
+    (void)close(full);
 }
 
 static void the_journal_gets_fields_and_stderr_nothing(void **state)
@@ -166,9 +175,17 @@ static void a_refused_entry_goes_to_stderr(void **state)
 
 static void another_stream_is_not_the_journal(void **state)
 {
-    static const char *const streams[] = {"", "1", "1:", "1:2", ":", "x:y"};
+    char device[64];
+    char inode[64];
+    const char *const streams[] = {"", "1", "1:", "1:2", ":", "x:y", device, inode};
+    struct stat st;
 
     (void)state;
+    assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+    (void)snprintf(device, sizeof(device), "%llu:%llu", (unsigned long long)st.st_dev + 1,
+                   (unsigned long long)st.st_ino);
+    (void)snprintf(inode, sizeof(inode), "%llu:%llu", (unsigned long long)st.st_dev,
+                   (unsigned long long)st.st_ino + 1);
     for (size_t i = 0; i < CLM_ARRAY_LEN(streams); i++) {
         assert_int_equal(setenv("JOURNAL_STREAM", streams[i], 1), 0);
         clm_log_info("x");

@@ -8,10 +8,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/clock.h"
@@ -199,36 +199,52 @@ static void slow_programs_are_stopped(void **state)
     clm_buf_done(&out);
 }
 
-/* A program that ignores SIGTERM, with a child that does, too: both are gone afterwards. */
-static void stubborn_programs_are_killed_with_their_children(void **state)
+/* True once no process of this number runs any more; where nobody reaps orphans, a zombie is none. */
+static bool is_gone(const char *pid)
 {
-    const char *const argv[] = {
-        "/bin/sh", "-c", "trap '' TERM; sleep 61 & echo $!; while :; do sleep 60; done", NULL};
-    struct clm_proc proc = {.argv = argv, .timeout_ms = 200};
+    char path[64];
+    char letter = '?';
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", strtol(pid, NULL, 10));
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return true;
+    }
+    (void)!fscanf(file, "%*d %*s %c", &letter);
+    (void)fclose(file);
+    return letter == 'Z' || letter == '?';
+}
+
+/* Stops a script that prints the number of a process and ignores SIGTERM somewhere. */
+static void assert_all_stopped(const char *script, int64_t least_ms, int64_t most_ms)
+{
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    struct clm_proc proc = {.argv = argv, .timeout_ms = 300};
     struct clm_buf out = CLM_BUF_INIT(100);
     int64_t start_ms = clm_clock_mono_ms();
-    int64_t until_ms = start_ms + TIMEOUT_MS;
     int status = -77;
-    char path[64];
-    struct stat st;
-    char state_letter = 'R';
 
-    (void)state;
     assert_int_equal(clm_proc_run(&proc, &status, &out, NULL), CLM_E_TIMEOUT);
-    assert_in_range(clm_clock_mono_ms() - start_ms, 2200, 10000);
-    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", strtol(clm_buf_str(&out), NULL, 10));
-    /* Where nobody reaps orphans it stays as a zombie: dead is dead. */
-    while (stat(path, &st) == 0 && state_letter != 'Z' && clm_clock_mono_ms() < until_ms) {
-        FILE *file = fopen(path, "re");
-
-        if (file != NULL) {
-            (void)fscanf(file, "%*d %*s %c", &state_letter);
-            (void)fclose(file);
-        }
+    assert_in_range(clm_clock_mono_ms() - start_ms, least_ms, most_ms);
+    assert_true(out.len > 1);
+    while (!is_gone(clm_buf_str(&out)) && clm_clock_mono_ms() < start_ms + TIMEOUT_MS) {
         clm_clock_sleep_ms(5);
     }
-    assert_true(clm_clock_mono_ms() < until_ms);
+    assert_true(is_gone(clm_buf_str(&out)));
     clm_buf_done(&out);
+}
+
+static void stubborn_programs_are_killed_with_their_children(void **state)
+{
+    (void)state;
+    assert_all_stopped("trap '' TERM; sleep 61 & echo $!; while :; do sleep 60; done", 2300, 10000);
+}
+
+static void stubborn_children_of_a_polite_program_are_killed(void **state)
+{
+    (void)state;
+    assert_all_stopped("(trap '' TERM; sleep 62) & echo $!; sleep 60", 300, 2000);
 }
 
 /* "apachectl start" leaves a daemon that holds our pipe: the call must return all the same. */
@@ -244,13 +260,21 @@ static void a_child_in_the_background_is_not_waited_for(void **state)
     clm_buf_done(&out);
 }
 
+/* The lowest free descriptor. */
+static int next_fd(void)
+{
+    int fd = open("/dev/null", O_RDONLY);
+
+    assert_true(fd >= 0);
+    (void)close(fd);
+    return fd;
+}
+
 static void no_descriptor_is_left_behind(void **state)
 {
-    int before = dup(0);
-    int after;
+    int before = next_fd();
 
     (void)state;
-    (void)close(before);
     for (int i = 0; i < 20; i++) {
         const char *const argv[] = {i % 2 == 0 ? "/bin/true" : "/no/such/program", NULL};
         struct clm_proc proc = {.argv = argv, .timeout_ms = TIMEOUT_MS};
@@ -258,9 +282,7 @@ static void no_descriptor_is_left_behind(void **state)
 
         (void)!clm_proc_run(&proc, &status, NULL, NULL);
     }
-    after = dup(0);
-    (void)close(after);
-    assert_int_equal(before, after);
+    assert_int_equal(next_fd(), before);
 }
 
 int main(void)
@@ -277,6 +299,7 @@ int main(void)
         cmocka_unit_test(output_is_capped_and_the_rest_read),
         cmocka_unit_test(slow_programs_are_stopped),
         cmocka_unit_test(stubborn_programs_are_killed_with_their_children),
+        cmocka_unit_test(stubborn_children_of_a_polite_program_are_killed),
         cmocka_unit_test(a_child_in_the_background_is_not_waited_for),
         cmocka_unit_test(no_descriptor_is_left_behind),
     };

@@ -115,6 +115,7 @@ static void other_identifiers_are_refused(void **state)
         "job_01ARZ3NDEKTSV4RRFFQ69G5FAL",
         "job_01ARZ3NDEKTSV4RRFFQ69G5FAO",
         "job_01ARZ3NDEKTSV4RRFFQ69G5FAU",
+        "job_01ARZ3NDEKTSV4RRFFQ69G5FAV/..",
         "job-01ARZ3NDEKTSV4RRFFQ69G5FAV",
         "job_01ARZ3NDEKTSV4RRFFQ69G5FA/",
         "job_../../../../../etc/passwd0",

@@ -108,6 +108,8 @@ static void glob_knows_only_the_star(void **state)
         {"a?c", "a?c", true},
         {"[ab]", "a", false},
         {"*aab", "aaaaab", true},
+        {"*aab", "aaab", true},
+        {"*ab", "aab", true},
         {"a\\*", "a\\x", true},
     };
 

@@ -102,6 +102,17 @@ static void no_line_is_longer_than_the_terminal(void **state)
     }
 }
 
+static void fixed_columns_are_never_cut(void **state)
+{
+    struct clm_term term = {.width = 20, .is_utf8 = true};
+
+    (void)state;
+    assert_prints(sample(), term,
+                  "TARGET  DAYS  STATE    DETAIL\n"
+                  "nginx\xe2\x80\xa6     7  managed  renew\xe2\x80\xa6\n"
+                  "file:\xe2\x80\xa6   120\n");
+}
+
 static void wide_characters_take_two_columns(void **state)
 {
     static const struct clm_table_column two[] = {{.title = NULL}, {.title = NULL}};
@@ -186,6 +197,7 @@ int main(void)
         cmocka_unit_test(colour_does_not_move_columns),
         cmocka_unit_test(the_widest_column_gives_way),
         cmocka_unit_test(no_line_is_longer_than_the_terminal),
+        cmocka_unit_test(fixed_columns_are_never_cut),
         cmocka_unit_test(wide_characters_take_two_columns),
         cmocka_unit_test(cells_cannot_break_the_table),
         cmocka_unit_test(an_empty_table_prints_nothing),
