@@ -1,0 +1,16 @@
+# cmake -DOUT=file.c -DFILES="a;b" -P embed.cmake: the files as C arrays (controlplane/dashboard.h).
+set(code "/* Made by controlplane/embed.cmake. */\n#include \"controlplane/dashboard.h\"\n\n")
+set(table "")
+set(n 0)
+foreach(file IN LISTS FILES)
+    file(READ ${file} hex HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+    string(REGEX REPLACE "((0x..,){20})" "    \\1\n" bytes "${bytes}")
+    get_filename_component(name ${file} NAME)
+    # The last byte keeps an empty file legal; len does not count it.
+    string(APPEND code "static const unsigned char file_${n}[] = {\n${bytes}0x00};\n\n")
+    string(APPEND table "    {\"${name}\", file_${n}, sizeof(file_${n}) - 1},\n")
+    math(EXPR n "${n} + 1")
+endforeach()
+string(APPEND code "const struct clm_cp_file clm_cp_dashboard_files[] = {\n${table}    {0},\n};\n")
+file(WRITE ${OUT} "${code}")

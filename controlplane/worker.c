@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/worker.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "controlplane/connector.h"
+#include "controlplane/idem.h"
+#include "controlplane/jobs.h"
+#include "controlplane/orders.h"
+
+#define TICK_S        1
+#define CLEAN_EVERY_S 600
+#define TRIES_MAX     6 /* of one step of an order, with waits of 1, 2, 4 ... s */
+#define CHANGES_KEEP  20000
+#define EVENTS_KEEP_S (30LL * 86400) /* of jobs that have ended */
+
+struct clm_cp_worker {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool is_woken;
+    bool is_stopping;
+    /* of the thread alone */
+    char dir[PATH_MAX];
+    struct clm_cp_db *db;
+    struct clm_cp_pki *pki;
+    struct clm_http *http;
+    const struct clm_cp_conf *conf;
+    struct clm_cp_hub *hub;
+    int64_t cleaned_s;
+};
+
+static struct clm_cp_tx new_tx(struct clm_cp_worker *worker)
+{
+    return (struct clm_cp_tx){
+        .db = worker->db, .hub = worker->hub, .conf = worker->conf, .pki = worker->pki};
+}
+
+/* ---- orders ---- */
+
+static enum clm_code end_order(struct clm_cp_worker *worker, const struct clm_cp_order *order,
+                               const char *why, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
+    enum clm_code code = clm_cp_tx_begin(&tx, true, err);
+
+    if (code == CLM_OK) {
+        code = clm_cp_challenge_set_state(&tx, order->id, NULL, "invalid", err);
+    }
+    if (code == CLM_OK) {
+        code = clm_cp_order_set_state(&tx, order, "failed", why, err);
+    }
+    return code == CLM_OK ? clm_cp_tx_commit(&tx, err) : code;
+}
+
+static enum clm_code try_later(struct clm_cp_worker *worker, const struct clm_cp_order *order,
+                               const struct clm_err *why, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
+    int64_t wait_s = why->retry_after_s > 0 ? (int64_t)why->retry_after_s : 1LL << order->tries;
+    enum clm_code code = clm_cp_tx_begin(&tx, true, err);
+
+    clm_log_info("order '%s': %s; next try in %lld s", order->id, why->msg, (long long)wait_s);
+    if (code == CLM_OK) {
+        code = clm_cp_order_defer(&tx, order->id, tx.now_s + wait_s, err);
+    }
+    return code == CLM_OK ? clm_cp_tx_commit(&tx, err) : code;
+}
+
+static enum clm_code load_order(struct clm_cp_worker *worker, const char *id,
+                                struct clm_cp_order *out, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
+    enum clm_code code = clm_cp_tx_begin(&tx, false, err);
+
+    if (code == CLM_OK) {
+        code = clm_cp_order_load(&tx, id, NULL, out, err);
+    }
+    return code == CLM_OK ? clm_cp_tx_commit(&tx, err) : code;
+}
+
+static enum clm_code step_order(struct clm_cp_worker *worker, const char *id, struct clm_err *err)
+{
+    struct clm_cp_order order;
+    struct clm_err why = {0};
+    enum clm_code code = load_order(worker, id, &order, err);
+
+    if (code != CLM_OK) {
+        return code;
+    }
+    const struct clm_cp_connector *connector = clm_cp_conf_connector(worker->conf, order.connector);
+
+    if (connector == NULL) {
+        return end_order(worker, &order, "its connector is no longer configured", err);
+    }
+    CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
+    struct clm_cp_work work = {
+        .tx = &tx, .connector = connector, .http = worker->http, .dir = worker->dir};
+
+    code = clm_cp_connector_ops(connector->type)->step(&work, &order, &why);
+    clm_cp_tx_done(&tx); /* a step that failed left its transaction open */
+    if (code == CLM_OK) {
+        return CLM_OK;
+    }
+    if (clm_code_is_transient(code) != 0 && order.tries < TRIES_MAX) {
+        return try_later(worker, &order, &why, err);
+    }
+    return end_order(worker, &order, why.msg, err);
+}
+
+static enum clm_code due_orders(struct clm_cp_worker *worker, struct clm_strs *out_ids,
+                                struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
+    bool row = true;
+    enum clm_code code = clm_cp_db_query(worker->db, &stmt, err,
+                                         "SELECT id FROM cert_order WHERE next_at <= ?1"
+                                         " AND state IN ('created','dcv_ready','validating')"
+                                         " ORDER BY next_at LIMIT 16",
+                                         CLM_SQL(clm_sql_int(clm_clock_now_s())));
+
+    while (code == CLM_OK) {
+        code = clm_cp_stmt_next(stmt, &row, err);
+        if (code != CLM_OK || !row) {
+            break;
+        }
+        code = clm_strs_add(out_ids, clm_cp_stmt_text(stmt, 0), err);
+    }
+    return code;
+}
+
+static enum clm_code step_orders(struct clm_cp_worker *worker, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_strs_done) struct clm_strs ids = {0};
+    enum clm_code code = due_orders(worker, &ids, err);
+
+    for (size_t i = 0; code == CLM_OK && i < ids.n; i++) {
+        code = step_order(worker, ids.v[i], err);
+    }
+    return code;
+}
+
+/* ---- time ---- */
+
+static enum clm_code expire_orders(struct clm_cp_worker *worker, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf id = CLM_BUF_INIT(64);
+    struct clm_cp_order order;
+    enum clm_code code = clm_cp_db_get_text(worker->db, &id, err,
+                                            "SELECT id FROM cert_order WHERE expires_at < ?1 AND"
+                                            " state NOT IN ('issued','failed','canceled') LIMIT 1",
+                                            CLM_SQL(clm_sql_int(clm_clock_now_s())));
+
+    if (code != CLM_OK) {
+        return code == CLM_E_NOTFOUND ? CLM_OK : code;
+    }
+    code = load_order(worker, clm_buf_str(&id), &order, err);
+    return code == CLM_OK
+               ? end_order(worker, &order, "nobody proved control of the names in time", err)
+               : code;
+}
+
+static enum clm_code sweep(struct clm_cp_worker *worker, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
+    enum clm_code code = clm_cp_tx_begin(&tx, true, err);
+
+    if (code == CLM_OK) {
+        code = clm_cp_jobs_sweep(&tx, err);
+    }
+    return code == CLM_OK ? clm_cp_tx_commit(&tx, err) : code;
+}
+
+static enum clm_code clean(struct clm_cp_worker *worker, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
+    int64_t now_s = clm_clock_now_s();
+
+    if (now_s - worker->cleaned_s < CLEAN_EVERY_S) {
+        return CLM_OK;
+    }
+    worker->cleaned_s = now_s;
+    enum clm_code code = clm_cp_tx_begin(&tx, true, err);
+
+    if (code == CLM_OK) {
+        code = clm_cp_db_exec(tx.db, err, "DELETE FROM idem WHERE at < ?1",
+                              CLM_SQL(clm_sql_int(tx.now_s - CLM_CP_IDEM_KEEP_S)));
+    }
+    if (code == CLM_OK) {
+        code = clm_cp_db_exec(tx.db, err,
+                              "DELETE FROM change WHERE seq < (SELECT max(seq) FROM change) - ?1",
+                              CLM_SQL(clm_sql_int(CHANGES_KEEP)));
+    }
+    if (code == CLM_OK) {
+        code = clm_cp_db_exec(tx.db, err, "DELETE FROM job_event WHERE at < ?1",
+                              CLM_SQL(clm_sql_int(tx.now_s - EVENTS_KEEP_S)));
+    }
+    return code == CLM_OK ? clm_cp_tx_commit(&tx, err) : code;
+}
+
+/* ---- the thread ---- */
+
+static void work_once(struct clm_cp_worker *worker)
+{
+    static enum clm_code (*const parts[])(struct clm_cp_worker *, struct clm_err *) = {
+        step_orders, expire_orders, sweep, clean};
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(parts); i++) {
+        struct clm_err err = {0};
+
+        if (parts[i](worker, &err) != CLM_OK) {
+            clm_log_error("worker: %s", err.msg);
+        }
+    }
+}
+
+/* Sleeps until the next tick or a wake. */
+static bool wait_for_work(struct clm_cp_worker *worker)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += TICK_S;
+    (void)pthread_mutex_lock(&worker->lock);
+    while (!worker->is_woken && !worker->is_stopping) {
+        if (pthread_cond_timedwait(&worker->cond, &worker->lock, &until) == ETIMEDOUT) {
+            break;
+        }
+    }
+    bool go_on = !worker->is_stopping;
+
+    worker->is_woken = false;
+    (void)pthread_mutex_unlock(&worker->lock);
+    return go_on;
+}
+
+static void *run(void *arg)
+{
+    struct clm_cp_worker *worker = arg;
+
+    do {
+        work_once(worker);
+    } while (wait_for_work(worker));
+    return NULL;
+}
+
+static void worker_free(struct clm_cp_worker *worker)
+{
+    clm_http_free(worker->http);
+    clm_cp_pki_free(worker->pki);
+    clm_cp_db_free(worker->db);
+    (void)pthread_cond_destroy(&worker->cond);
+    (void)pthread_mutex_destroy(&worker->lock);
+    free(worker);
+}
+
+static enum clm_code open_parts(struct clm_cp_worker *worker, const char *dir, struct clm_err *err)
+{
+    const struct clm_http_opts opts = {.proxy = "", .allow_http = true};
+    enum clm_code code = clm_str_copy(worker->dir, sizeof(worker->dir), dir, err);
+
+    if (code == CLM_OK) {
+        code = clm_cp_db_open(dir, &worker->db, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_cp_pki_open(dir, clm_clock_now_s(), &worker->pki, err);
+    }
+    return code == CLM_OK ? clm_http_new(&opts, &worker->http, err) : code;
+}
+
+enum clm_code clm_cp_worker_start(const char *dir, const struct clm_cp_conf *conf,
+                                  struct clm_cp_hub *hub, struct clm_cp_worker **out_worker,
+                                  struct clm_err *err)
+{
+    pthread_condattr_t attr;
+    struct clm_cp_worker *worker = calloc(1, sizeof(*worker));
+
+    if (worker == NULL) {
+        return clm_err_set(err, CLM_E_NOMEM, "worker");
+    }
+    worker->conf = conf;
+    worker->hub = hub;
+    (void)pthread_mutex_init(&worker->lock, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&worker->cond, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    enum clm_code code = open_parts(worker, dir, err);
+
+    if (code == CLM_OK && pthread_create(&worker->thread, NULL, run, worker) != 0) {
+        code = clm_err_set(err, CLM_E_NOMEM, "the worker thread did not start");
+    }
+    if (code != CLM_OK) {
+        worker_free(worker);
+        return code;
+    }
+    *out_worker = worker;
+    return CLM_OK;
+}
+
+void clm_cp_worker_wake(struct clm_cp_worker *worker)
+{
+    (void)pthread_mutex_lock(&worker->lock);
+    worker->is_woken = true;
+    (void)pthread_cond_signal(&worker->cond);
+    (void)pthread_mutex_unlock(&worker->lock);
+}
+
+void clm_cp_worker_stop(struct clm_cp_worker *worker)
+{
+    if (worker == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&worker->lock);
+    worker->is_stopping = true;
+    (void)pthread_cond_signal(&worker->cond);
+    (void)pthread_mutex_unlock(&worker->lock);
+    (void)pthread_join(worker->thread, NULL);
+    worker_free(worker);
+}
