@@ -11,6 +11,7 @@
 #include "agent/crypto/ca.h"
 #include "agent/crypto/cert.h"
 #include "tests/support/certs.h"
+#include "tests/unit/crypto/oracle.h"
 
 #define NOW_S 1795312800 /* 2026-11-22T02:00:00Z */
 #define DAY_S 86400
@@ -36,6 +37,17 @@ static struct clm_cert_chain *parse(const char *a, const char *b, const char *c)
     assert_int_equal(clm_cert_chain_from_pem(text.data, text.len, &chain, NULL), CLM_OK);
     clm_buf_done(&text);
     return chain;
+}
+
+/* The chain as it stands, with the root still in it. */
+static enum clm_code gate_without_sort(const char *leaf, const char *rest, int64_t now_s,
+                                       struct clm_err *err)
+{
+    CLM_CLEANUP(clm_bundle_done) struct clm_bundle bundle = CLM_BUNDLE_INIT;
+
+    assert_int_equal(clm_buf_add_str(&bundle.leaf_pem, leaf, NULL), CLM_OK);
+    assert_int_equal(clm_buf_add_str(&bundle.chain_pem, rest, NULL), CLM_OK);
+    return clm_cert_gate(&bundle, NULL, NULL, now_s, 0, err);
 }
 
 static void subject_is(const struct clm_cert_chain *chain, size_t i, const char *subject)
@@ -177,6 +189,57 @@ static void stranger_behind_the_root_breaks_the_chain(void **state)
     clm_test_leaf_done(&leaf);
 }
 
+/* Old certificates have no key usage: the CA flag alone must decide. Made by openssl. */
+static void issuer_without_ca_flag_is_refused(void **state)
+{
+    static const struct {
+        const char *basic;
+        enum clm_code code;
+    } cases[] = {{"basicConstraints=CA:FALSE", CLM_E_CRYPTO}, {"basicConstraints=CA:TRUE", CLM_OK}};
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf a = CLM_BUF_INIT(10000);
+        CLM_CLEANUP(clm_buf_done) struct clm_buf b = CLM_BUF_INIT(10000);
+        struct clm_cert_chain *chain;
+        struct clm_cert_info info;
+        struct clm_err err = {0};
+        struct oracle o;
+        const char *key;
+        const char *mid;
+
+        oracle_init(&o);
+        key = oracle_put(&o, "k.pem", NULL, 0);
+        mid = oracle_put(&o, "mid.pem", NULL, 0);
+        assert_int_equal(oracle_run(&o, "ecparam", "-genkey", "-noout", "-name", "prime256v1",
+                                    "-out", key, NULL),
+                         0);
+        assert_int_equal(oracle_run(&o, "req", "-x509", "-new", "-key", key, "-subj", "/CN=Mid",
+                                    "-config", "/dev/null", "-addext", cases[i].basic, "-out", mid,
+                                    NULL),
+                         0);
+        assert_int_equal(oracle_run(&o, "req", "-new", "-key", key, "-subj", "/CN=a.example",
+                                    "-config", "/dev/null", "-out",
+                                    oracle_put(&o, "r.pem", NULL, 0), NULL),
+                         0);
+        assert_int_equal(oracle_run(&o, "x509", "-req", "-in", oracle_put(&o, "r.pem", NULL, 0),
+                                    "-CA", mid, "-CAkey", key, "-out",
+                                    oracle_put(&o, "c.pem", NULL, 0), NULL),
+                         0);
+        oracle_get(&o, "c.pem", &a);
+        oracle_get(&o, "mid.pem", &b);
+        oracle_done(&o);
+        chain = parse(clm_buf_str(&a), "", "");
+        assert_int_equal(clm_cert_info(chain, 0, &info, NULL), CLM_OK);
+        if (gate_without_sort(clm_buf_str(&a), clm_buf_str(&b), info.not_before_s, &err) !=
+            cases[i].code) {
+            fail_msg("case %zu: %s", i, err.msg);
+        }
+        clm_cert_info_done(&info);
+        clm_cert_chain_free(chain);
+    }
+}
+
 /* A CA below a CA of path length 0. */
 static void path_length_is_kept(void **state)
 {
@@ -221,6 +284,7 @@ int main(void)
         cmocka_unit_test(dates_are_exact_to_the_second),
         cmocka_unit_test(stranger_in_the_file_breaks_the_chain),
         cmocka_unit_test(stranger_behind_the_root_breaks_the_chain),
+        cmocka_unit_test(issuer_without_ca_flag_is_refused),
         cmocka_unit_test(path_length_is_kept),
     };
 

@@ -147,10 +147,9 @@ static void full_buffer_is_reported_once_at_the_end(void **state)
 static void malformed_values_are_refused(void **state)
 {
     static const char *const cases[] = {
-        "",         "04",     "0401",           "048101",
-        "04810000", "0480",   "04800000",       "0485000000000100",
-        "04820080", "1f0100", "0484ffffffff00", "04ff",
-        "0482ff",
+        "",         "048101ff", "0482000100",     "04",       "0401",
+        "048101",   "04810000", "0480",           "04800000", "0485000000000100",
+        "04820080", "1f0100",   "0484ffffffff00", "04ff",     "0482ff",
     };
 
     (void)state;
