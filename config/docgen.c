@@ -1,198 +1,242 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/docgen.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config/opt.h"
 #include "config/options.h"
 
-#define LINE_MAX_BYTES 78 /* of text in the manual's source */
+#define LINE_BYTES  78   /* of text in the manual's source */
+#define FACTS_BYTES 2048 /* what is said of one option besides its text */
 
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        enum clm_code try_code = (call);                                                           \
-        if (try_code != CLM_OK) {                                                                  \
-            return try_code;                                                                       \
-        }                                                                                          \
-    } while (0)
+/* What is added to after a failure is dropped, so that a page is written without a check at each
+ * step; the failure is reported at the end. */
+struct page {
+    struct clm_buf *out;
+    struct clm_err *err;
+    enum clm_code code;
+};
+
+static void add_bytes(struct page *page, const char *text, size_t len)
+{
+    if (page->code == CLM_OK) {
+        page->code = clm_buf_add(page->out, text, len, page->err);
+    }
+}
+
+static void add(struct page *page, const char *text)
+{
+    add_bytes(page, text, strlen(text));
+}
+
+static void CLM_PRINTF(2, 3) addf(struct page *page, const char *fmt, ...)
+{
+    char text[256];
+    va_list args;
+    int len;
+
+    va_start(args, fmt);
+    len = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (len < 0 || (size_t)len >= sizeof(text)) {
+        page->code = clm_err_set(page->err, CLM_E_LIMIT, "a line of the manual is too long");
+        return;
+    }
+    add_bytes(page, text, (size_t)len);
+}
 
 /* ---- facts of one option, in words ---- */
 
-static enum clm_code add_facts(const struct clm_opt *opt, struct clm_buf *out, struct clm_err *err)
+static void add_range(struct page *page, const struct clm_opt *opt)
 {
-    const char *kind = clm_opt_type_words(opt);
-    char first = kind[0] >= 'a' && kind[0] <= 'z' ? (char)(kind[0] - 'a' + 'A') : kind[0];
+    const char *unit = opt->unit == NULL ? "" : opt->unit;
 
-    TRY(clm_buf_addf(out, err, "%c%s", first, kind + 1));
-    if (opt->type == CLM_OPT_INT) {
-        TRY(clm_buf_addf(out, err, ", %lld to %lld", (long long)opt->min, (long long)opt->max));
-        if (opt->unit != NULL) {
-            TRY(clm_buf_addf(out, err, " %s", strcmp(opt->unit, "s") == 0 ? "seconds" : opt->unit));
-        }
-    }
-    for (size_t i = 0; opt->choices != NULL && opt->choices[i] != NULL; i++) {
-        TRY(clm_buf_addf(out, err, "%s%s", i == 0 ? " of: " : ", ", opt->choices[i]));
-    }
-    return CLM_OK;
+    addf(page, ", %lld to %lld%s%s", (long long)opt->min, (long long)opt->max,
+         unit[0] == '\0' ? "" : " ", strcmp(unit, "s") == 0 ? "seconds" : unit);
 }
 
-static enum clm_code add_default(const struct clm_opt *opt, struct clm_buf *out,
-                                 struct clm_err *err)
+static void add_facts(struct page *page, const struct clm_opt *opt)
+{
+    static const char small[] = "abcdefghijklmnopqrstuvwxyz";
+    static const char big[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *words = clm_opt_type_words(opt);
+    const char *first = strchr(small, words[0]);
+
+    add_bytes(page, first == NULL ? words : big + (first - small), 1);
+    add(page, words + 1);
+    if (opt->type == CLM_OPT_INT) {
+        add_range(page, opt);
+    }
+    for (size_t i = 0; opt->choices != NULL && opt->choices[i] != NULL; i++) {
+        addf(page, "%s%s", i == 0 ? " of: " : ", ", opt->choices[i]);
+    }
+}
+
+static void add_default(struct page *page, const struct clm_opt *opt)
 {
     const char *sep = "";
 
     if (opt->fallback == NULL || opt->fallback[0] == '\0') {
-        return clm_buf_add_str(out, "none", err);
+        add(page, "none");
+        return;
     }
     for (const char *p = opt->fallback; *p != '\0';) {
         size_t len = strcspn(p, " ");
 
-        TRY(clm_buf_addf(out, err, "%s%.*s", sep, (int)len, p));
+        add(page, sep);
+        add_bytes(page, p, len);
         sep = ", ";
         p += len + strspn(p + len, " ");
     }
-    return CLM_OK;
 }
 
 /* ---- mdoc ---- */
 
 /* One word, with nothing in it that mdoc takes for a macro or an escape. */
-static enum clm_code add_word(const char *word, size_t len, bool at_start, struct clm_buf *out,
-                              struct clm_err *err)
+static void add_word(struct page *page, const char *word, size_t len, bool at_start)
 {
     if (at_start && (word[0] == '.' || word[0] == '\'')) {
-        TRY(clm_buf_add_str(out, "\\&", err));
+        add(page, "\\&");
     }
     for (size_t i = 0; i < len; i++) {
-        TRY(word[i] == '\\' ? clm_buf_add_str(out, "\\e", err)
-                            : clm_buf_add(out, word + i, 1, err));
+        add_bytes(page, word[i] == '\\' ? "\\e" : word + i, word[i] == '\\' ? 2 : 1);
     }
-    return CLM_OK;
 }
 
-/* Every sentence starts a line of its own; lines are broken at LINE_MAX_BYTES. */
-static enum clm_code add_sentences(const char *text, struct clm_buf *out, struct clm_err *err)
+/* Every sentence starts a line of its own; lines are broken at LINE_BYTES. */
+static void add_sentences(struct page *page, const char *text)
 {
     size_t column = 0;
-    bool is_end = true; /* of a sentence */
+    bool is_end = false; /* of a sentence */
 
     for (const char *word = text; *word != '\0';) {
         size_t len = strcspn(word, " ");
+        bool breaks = is_end || column + 1 + len > LINE_BYTES;
 
-        if (column > 0 && (is_end || column + 1 + len > LINE_MAX_BYTES)) {
-            TRY(clm_buf_add_str(out, "\n", err));
-            column = 0;
-        } else if (column > 0) {
-            TRY(clm_buf_add_str(out, " ", err));
-            column++;
+        if (column > 0) {
+            add(page, breaks ? "\n" : " ");
+            column = breaks ? 0 : column + 1;
         }
-        TRY(add_word(word, len, column == 0, out, err));
+        add_word(page, word, len, column == 0);
         column += len;
-        is_end = word[len - 1] == '.';
+        is_end = len > 0 && word[len - 1] == '.';
         word += len + strspn(word + len, " ");
     }
-    return clm_buf_add_str(out, "\n", err);
+    add(page, "\n");
 }
 
-static enum clm_code mdoc_option(const struct clm_opt *opt, struct clm_buf *out,
-                                 struct clm_err *err)
+static void mdoc_option(struct page *page, const struct clm_opt *opt)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf facts = CLM_BUF_INIT(2048);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(FACTS_BYTES);
+    struct page facts = {&text, page->err, page->code};
 
-    TRY(clm_buf_addf(out, err, ".It Cm %s\n", opt->key));
-    TRY(add_sentences(opt->text, out, err));
-    TRY(clm_buf_add_str(out, ".br\n", err));
-    TRY(add_facts(opt, &facts, err));
-    TRY(clm_buf_add_str(&facts, ". Default: ", err));
-    TRY(add_default(opt, &facts, err));
-    TRY(clm_buf_addf(&facts, err, ". Since version %s.", opt->since));
-    return add_sentences(clm_buf_str(&facts), out, err);
+    add_facts(&facts, opt);
+    add(&facts, ". Default: ");
+    add_default(&facts, opt);
+    addf(&facts, ". Since version %s.", opt->since);
+    page->code = facts.code;
+    addf(page, ".It Cm %s\n", opt->key);
+    add_sentences(page, opt->text);
+    add(page, ".br\n");
+    add_sentences(page, clm_buf_str(&text));
 }
 
 enum clm_code clm_docgen_mdoc(struct clm_buf *out, struct clm_err *err)
 {
-    TRY(clm_buf_add_str(out, ".Bl -tag -width Ds\n", err));
+    struct page page = {out, err, CLM_OK};
+
+    add(&page, ".Bl -tag -width Ds\n");
     for (const struct clm_opt *opt = clm_options(); opt->key != NULL; opt++) {
-        TRY(mdoc_option(opt, out, err));
+        mdoc_option(&page, opt);
     }
-    return clm_buf_add_str(out, ".El\n", err);
+    add(&page, ".El\n");
+    return page.code;
 }
 
 /* ---- Markdown ---- */
 
 /* In a cell of a table, '|' would end it and '*' would start emphasis. */
-static enum clm_code add_cell(const char *text, struct clm_buf *out, struct clm_err *err)
+static void add_cell(struct page *page, const char *text)
 {
     for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '|' || *p == '*' || *p == '_' || *p == '\\') {
-            TRY(clm_buf_add_str(out, "\\", err));
+        if (strchr("|*_\\", *p) != NULL) {
+            add(page, "\\");
         }
-        TRY(clm_buf_add(out, p, 1, err));
+        add_bytes(page, p, 1);
     }
-    return clm_buf_add_str(out, " | ", err);
+    add(page, " |");
+}
+
+static void markdown_option(struct page *page, const struct clm_opt *opt)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf facts_text = CLM_BUF_INIT(FACTS_BYTES);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf default_text = CLM_BUF_INIT(FACTS_BYTES);
+    struct page facts = {&facts_text, page->err, page->code};
+    struct page fallback = {&default_text, page->err, page->code};
+
+    add_facts(&facts, opt);
+    add_default(&fallback, opt);
+    page->code = facts.code != CLM_OK ? facts.code : fallback.code;
+    addf(page, "| `%s` | ", opt->key);
+    add_cell(page, clm_buf_str(&facts_text));
+    add(page, " ");
+    add_cell(page, clm_buf_str(&default_text));
+    add(page, " ");
+    add_cell(page, opt->text);
+    add(page, "\n");
 }
 
 enum clm_code clm_docgen_markdown(struct clm_buf *out, struct clm_err *err)
 {
-    TRY(clm_buf_add_str(out, "| option | what it is | default | meaning |\n|---|---|---|---|\n",
-                        err));
-    for (const struct clm_opt *opt = clm_options(); opt->key != NULL; opt++) {
-        CLM_CLEANUP(clm_buf_done) struct clm_buf facts = CLM_BUF_INIT(1024);
-        CLM_CLEANUP(clm_buf_done) struct clm_buf fallback = CLM_BUF_INIT(1024);
+    struct page page = {out, err, CLM_OK};
 
-        TRY(add_facts(opt, &facts, err));
-        TRY(add_default(opt, &fallback, err));
-        TRY(clm_buf_addf(out, err, "| `%s` | ", opt->key));
-        TRY(add_cell(clm_buf_str(&facts), out, err));
-        TRY(add_cell(clm_buf_str(&fallback), out, err));
-        TRY(add_cell(opt->text, out, err));
-        out->data[--out->len] = '\0';
-        TRY(clm_buf_add_str(out, "\n", err));
+    add(&page, "| option | what it is | default | meaning |\n|---|---|---|---|\n");
+    for (const struct clm_opt *opt = clm_options(); opt->key != NULL; opt++) {
+        markdown_option(&page, opt);
     }
-    return CLM_OK;
+    return page.code;
 }
 
 /* ---- what is in force ---- */
 
-/* Opens the sections of key that the row before did not have; out_name is what is left of key. */
-static enum clm_code open_sections(const char *key, const char *before, const char **out_name,
-                                   size_t *out_depth, struct clm_buf *out)
+/* Opens the sections of key that the row before did not have; returns what is left of key. */
+static const char *open_sections(struct page *page, const char *key, const char *before,
+                                 size_t *out_depth)
 {
     const char *part = key;
-    size_t depth = 0;
 
+    *out_depth = 0;
     for (const char *dot = strchr(part, '.'); dot != NULL; dot = strchr(part, '.')) {
         size_t len = (size_t)(dot + 1 - key);
 
         if (strncmp(key, before, len) != 0) {
-            TRY(clm_buf_addf(out, NULL, "%*s%.*s:\n", (int)(2 * depth), "", (int)(dot - part),
-                             part));
+            addf(page, "%*s%.*s:\n", (int)(2 * *out_depth), "", (int)(dot - part), part);
         }
         part = dot + 1;
-        depth++;
+        (*out_depth)++;
     }
-    *out_name = part;
-    *out_depth = depth;
-    return CLM_OK;
+    return part;
 }
 
 enum clm_code clm_config_show(const struct clm_config *config, struct clm_buf *out,
                               struct clm_err *err)
 {
+    struct page page = {out, err, CLM_OK};
     const char *before = "";
 
     for (const struct clm_opt *opt = clm_options(); opt->key != NULL; opt++) {
-        const char *name = "";
         size_t depth = 0;
+        const char *name = open_sections(&page, opt->key, before, &depth);
 
-        if (open_sections(opt->key, before, &name, &depth, out) != CLM_OK) {
-            return clm_err_set(err, CLM_E_LIMIT, "the configuration is too long to be shown");
+        addf(&page, "%*s%s: ", (int)(2 * depth), "", name);
+        if (page.code == CLM_OK) {
+            page.code = clm_opt_show(opt, config, out, err);
         }
-        TRY(clm_buf_addf(out, err, "%*s%s: ", (int)(2 * depth), "", name));
-        TRY(clm_opt_show(opt, config, out, err));
-        TRY(clm_buf_add_str(out, "\n", err));
+        add(&page, "\n");
         before = opt->key;
     }
-    return CLM_OK;
+    return page.code;
 }

@@ -7,7 +7,7 @@
 #include "agent/base/err.h"
 #include "config/config.h"
 
-#define CLM_DOC_MAX (256u * 1024u) /* bytes of a page */
+#define CLM_DOC_MAX 262144u /* bytes of a page */
 
 /* Appends the list of options in mdoc(7); docs/man/clmbot.yaml.5 holds exactly this text between
  * its two marks. Errors: NOMEM, LIMIT. */

@@ -187,7 +187,7 @@ static const struct clm_opt options[] = {
      .type = CLM_OPT_MAP,
      .form = CLM_FORM_PATH,
      AT(policy.webroots),
-     SIZE(policy.webroots),
+     .size = sizeof(void *),
      .count_offset = offsetof(struct clm_config, policy.n_webroots),
      .fallback = "",
      .text = "Web roots for the validation of domains, by the name that jobs use for them.",

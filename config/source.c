@@ -100,7 +100,7 @@ static enum clm_code open_checked(const char *path, int flags, int *out_fd, stru
 {
     CLM_CLEANUP(clm_fs_close_p) int parent = -1;
     CLM_CLEANUP(clm_fs_close_p) int fd = -1;
-    const char *name = NULL;
+    const char *name = "";
     enum clm_code code = open_parent(path, &parent, &name, err);
 
     if (code != CLM_OK) {

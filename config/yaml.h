@@ -14,9 +14,9 @@
 
 #include "agent/base/err.h"
 
-#define CLM_YAML_TEXT_MAX   (64u * 1024u) /* bytes of a file; design.md 11 */
-#define CLM_YAML_DEPTH_MAX  16            /* design.md 11; libyaml is quadratic in flow nesting */
-#define CLM_YAML_SCALAR_MAX 4096          /* bytes; a path is at most as long */
+#define CLM_YAML_TEXT_MAX   65536u /* bytes of a file; design.md 11 */
+#define CLM_YAML_DEPTH_MAX  16     /* design.md 11; libyaml is quadratic in flow nesting */
+#define CLM_YAML_SCALAR_MAX 4096   /* bytes; a path is at most as long */
 
 enum clm_yaml_kind {
     CLM_YAML_SCALAR,

@@ -8,8 +8,8 @@
 #include "agent/base/buf.h"
 #include "agent/model/cert_info.h"
 
-#define CLM_CHAIN_PEM_MAX (64u * 1024u) /* bytes; protocol.md 6.4 */
-#define CLM_KEY_PEM_MAX   (16u * 1024u) /* bytes; an RSA-4096 key takes 3.3 KiB */
+#define CLM_CHAIN_PEM_MAX 65536u /* bytes; protocol.md 6.4 */
+#define CLM_KEY_PEM_MAX   16384u /* bytes; an RSA-4096 key takes 3.3 KiB */
 
 struct clm_bundle {
     struct clm_cert_info leaf;

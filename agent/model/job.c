@@ -9,7 +9,7 @@
 #define TIMEOUT_MIN_S  10 /* protocol.md 8.1 */
 #define TIMEOUT_MAX_S  86400
 #define ATTEMPTS_MAX   10
-#define LATE_MAX_S     (366 * 24 * 60 * 60)
+#define LATE_MAX_S     31622400 /* 366 days */
 #define RETRY_MAX_S    86400
 #define SHORT_TEXT_MAX 256
 

@@ -21,11 +21,11 @@
 #include "agent/model/probe.h"
 #include "agent/model/target.h"
 
-#define CLM_JOB_PAYLOAD_MAX   (64u * 1024u)       /* bytes; protocol.md 6.4 */
-#define CLM_JOB_NAME_SIZE     65                  /* window, recipe, webroot: 64 and a NUL; 6.4 */
-#define CLM_JOB_WHO_SIZE      257                 /* "user:alice", NUL included */
-#define CLM_JOB_LIFE_MAX_S    (90 * 24 * 60 * 60) /* expires_at - issued_at; protocol.md 8.1 */
-#define CLM_JOB_DEPENDS_MAX   16                  /* protocol.md 8.1 */
+#define CLM_JOB_PAYLOAD_MAX   65536u  /* bytes; protocol.md 6.4 */
+#define CLM_JOB_NAME_SIZE     65      /* window, recipe, webroot: 64 and a NUL; 6.4 */
+#define CLM_JOB_WHO_SIZE      257     /* "user:alice", NUL included */
+#define CLM_JOB_LIFE_MAX_S    7776000 /* 90 days: expires_at - issued_at; protocol.md 8.1 */
+#define CLM_JOB_DEPENDS_MAX   16      /* protocol.md 8.1 */
 #define CLM_JOB_REQUIRES_MAX  32
 #define CLM_JOB_APPROVERS_MAX 16
 #define CLM_JOB_OPTIONAL_MAX  16

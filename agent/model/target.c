@@ -99,19 +99,27 @@ struct clm_endpoint *clm_target_add_endpoint(struct clm_target *target)
     return added;
 }
 
+static const struct clm_target *find_in(const struct clm_service *service, const char *id)
+{
+    for (size_t i = 0; i < service->n_targets; i++) {
+        if (strcmp(service->targets[i].id, id) == 0) {
+            return &service->targets[i];
+        }
+    }
+    return NULL;
+}
+
 const struct clm_target *clm_inventory_find(const struct clm_inventory *inventory, const char *id,
                                             const struct clm_service **out_service)
 {
     for (size_t i = 0; i < inventory->n_services; i++) {
-        const struct clm_service *service = &inventory->services[i];
+        const struct clm_target *target = find_in(&inventory->services[i], id);
 
-        for (size_t k = 0; k < service->n_targets; k++) {
-            if (strcmp(service->targets[k].id, id) == 0) {
-                if (out_service != NULL) {
-                    *out_service = service;
-                }
-                return &service->targets[k];
+        if (target != NULL) {
+            if (out_service != NULL) {
+                *out_service = &inventory->services[i];
             }
+            return target;
         }
     }
     return NULL;

@@ -99,98 +99,95 @@ static void an_empty_list_is_empty_and_not_the_default(void **state)
     clm_config_done(&config);
 }
 
+static const struct {
+    const char *text;
+    const char *message;
+} bad_texts[] = {
+    {"polcy: {}\n", "f:1:1: unknown key 'polcy'; did you mean 'policy'?"},
+    {"log:\n  levl: info\n", "f:2:3: unknown key 'levl' in 'log'; did you mean 'level'?"},
+    {"policy: {names: {alow: []}}\n",
+     "f:1:18: unknown key 'alow' in 'policy.names'; did you mean 'allow'?"},
+    {"xyzzy: 1\n", "f:1:1: unknown key 'xyzzy'; known are state_dir, run_dir, user, group, "
+                   "control_plane, scan, policy, deploy, log"},
+    {"log: {colour: red}\n", "f:1:7: unknown key 'colour' in 'log'; known are level"},
+    {"log.level: info\n", "f:1:1: unknown key 'log.level'"},
+    {"'': 1\n", "f:1:1: unknown key ''"},
+    {"deploy: {deadlines: 3}\n", "unknown key 'deadlines' in 'deploy'; did you mean 'deadline'?"},
+    {"hooks: {}\n", "f:1:1: unknown key 'hooks'"},
+    {"[a]\n", "f:1:1: must be a map of options"},
+    {"text\n", "f:1:1: must be a map of options"},
+    {"policy: [a]\n", "f:1:9: 'policy': must be a map of options"},
+    {"policy: yes\n", "f:1:9: 'policy': must be a map of options"},
+    {"state_dir:\n", "'state_dir': must be an absolute path, not nothing"},
+    {"state_dir: var\n", "f:1:12: 'state_dir': 'var' is not an absolute path"},
+    {"state_dir: /a/../b\n", "'/a/../b' has an empty, '.' or '..' component"},
+    {"state_dir: /a//b\n", "has an empty, '.' or '..' component"},
+    {"state_dir: /\n", "f:1:12: 'state_dir': the root directory is not possible here"},
+    {"state_dir: \"/a\\nb\"\n", "'state_dir': must be printable ASCII"},
+    {"state_dir: /\xc3\xbc\n", "'state_dir': must be printable ASCII"},
+    {"state_dir: ''\n", "f:1:12: 'state_dir': is empty"},
+    {"state_dir: [/a]\n", "f:1:12: 'state_dir': must be an absolute path, not a list"},
+    {"run_dir: "
+     "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+     "aaaaaaaaa\n",
+     "f:1:10: 'run_dir': longer than 90 bytes"},
+    {"user: Root\n", "f:1:7: 'user': 'Root' is not the name of a user or group"},
+    {"user: -x\n", "is not the name of a user or group"},
+    {"user: {a: b}\n", "f:1:7: 'user': must be a text, not a map"},
+    {"control_plane: {proxy: 'socks://a'}\n",
+     "f:1:24: 'control_plane.proxy': 'socks://a' is not of the form http://host:port"},
+    {"control_plane: {proxy: 'http://u:p@a'}\n", "holds a user name or password"},
+    {"control_plane: {poll_wait: 301}\n",
+     "f:1:28: 'control_plane.poll_wait': 301 is out of range 0..300 s"},
+    {"control_plane: {poll_wait: -1}\n", "must be a whole number of s without quotes, not '-1'"},
+    {"control_plane: {poll_wait: '50'}\n", "must be a whole number of s without quotes"},
+    {"control_plane: {poll_wait: 50s}\n", "must be a whole number of s without quotes, not '50s'"},
+    {"control_plane: {poll_wait: 1e2}\n", "must be a whole number"},
+    {"control_plane: {poll_wait: 99999999999999999999}\n", "must be a whole number"},
+    {"control_plane: {poll_wait: [1]}\n", "must be a whole number, not a list"},
+    {"deploy: {retain: 0}\n", "f:1:18: 'deploy.retain': 0 is out of range 1..20 versions"},
+    {"deploy: {retain: }\n", "'deploy.retain': must be a whole number, not nothing"},
+    {"policy: {limits: {orders_per_day: 10001}}\n", "10001 is out of range 0..10000"},
+    {"scan: {probe: yes}\n",
+     "f:1:15: 'scan.probe': must be true or false without quotes, not 'yes'"},
+    {"scan: {probe: 'true'}\n", "must be true or false without quotes"},
+    {"scan: {probe: True}\n", "must be true or false"},
+    {"scan: {kinds: nginx}\n", "f:1:15: 'scan.kinds': must be a list of texts, not a text"},
+    {"scan: {kinds: [Nginx]}\n", "f:1:16: 'scan.kinds': 'Nginx' is not the name of a kind"},
+    {"scan: {kinds: [[a]]}\n", "f:1:16: 'scan.kinds': an element must be a text"},
+    {"scan: {kinds: [~]}\n", "f:1:16: 'scan.kinds': an element must be a text"},
+    {"policy: {job_types: [run]}\n",
+     "f:1:22: 'policy.job_types': 'run' is not one of configure, order, get_dcv"},
+    {"policy: {key_types: [rsa-1024]}\n",
+     "'rsa-1024' is not one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096"},
+    {"policy: {names: {allow: ['*']}}\n",
+     "f:1:26: 'policy.names.allow': '*' is neither a DNS name, nor a wildcard such as "
+     "'*.example.com', nor an IP address"},
+    {"policy: {names: {allow: ['a b']}}\n", "'a b' is neither a DNS name"},
+    {"policy: {names: {deny: ['www.*.com']}}\n", "'www.*.com' is neither a DNS name"},
+    {"policy: {targets: {allow: [nginx]}}\n",
+     "f:1:28: 'policy.targets.allow': 'nginx' is not a target such as 'nginx:www.example.com' "
+     "or 'nginx:*'"},
+    {"policy: {write_roots: [etc]}\n", "'policy.write_roots': 'etc' is not an absolute path"},
+    {"policy: {webroots: [a]}\n",
+     "f:1:20: 'policy.webroots': must be a map of names to absolute paths, not a list"},
+    {"policy: {webroots: {A: /a}}\n", "f:1:24: 'policy.webroots': 'A' is not a name"},
+    {"policy: {webroots: {a: b}}\n", "f:1:24: 'policy.webroots': 'b' is not an absolute path"},
+    {"policy: {webroots: {a: [b]}}\n", "f:1:24: 'policy.webroots': 'a' must be a text"},
+    {"policy: {webroots: {a: }}\n", "'policy.webroots': 'a' must be a text"},
+    {"log: {level: verbose}\n", "f:1:14: 'log.level': 'verbose' is not one of error, warning, "
+                                "notice, info, debug"},
+};
+
 static void bad_texts_are_refused_with_place_and_reason(void **state)
 {
-    static const struct {
-        const char *text;
-        const char *message;
-    } rows[] = {
-        {"polcy: {}\n", "f:1:1: unknown key 'polcy'; did you mean 'policy'?"},
-        {"log:\n  levl: info\n", "f:2:3: unknown key 'levl' in 'log'; did you mean 'level'?"},
-        {"policy: {names: {alow: []}}\n",
-         "f:1:18: unknown key 'alow' in 'policy.names'; did you mean 'allow'?"},
-        {"xyzzy: 1\n", "f:1:1: unknown key 'xyzzy'; known are state_dir, run_dir, user, group, "
-                       "control_plane, scan, policy, deploy, log"},
-        {"log: {colour: red}\n", "f:1:7: unknown key 'colour' in 'log'; known are level"},
-        {"log.level: info\n", "f:1:1: unknown key 'log.level'"},
-        {"'': 1\n", "f:1:1: unknown key ''"},
-        {"deploy: {deadlines: 3}\n",
-         "unknown key 'deadlines' in 'deploy'; did you mean 'deadline'?"},
-        {"hooks: {}\n", "f:1:1: unknown key 'hooks'"},
-        {"[a]\n", "f:1:1: must be a map of options"},
-        {"text\n", "f:1:1: must be a map of options"},
-        {"policy: [a]\n", "f:1:9: 'policy': must be a map of options"},
-        {"policy: yes\n", "f:1:9: 'policy': must be a map of options"},
-        {"state_dir:\n", "'state_dir': must be an absolute path, not nothing"},
-        {"state_dir: var\n", "f:1:12: 'state_dir': 'var' is not an absolute path"},
-        {"state_dir: /a/../b\n", "'/a/../b' has an empty, '.' or '..' component"},
-        {"state_dir: /a//b\n", "has an empty, '.' or '..' component"},
-        {"state_dir: /\n", "f:1:12: 'state_dir': the root directory is not possible here"},
-        {"state_dir: \"/a\\nb\"\n", "'state_dir': must be printable ASCII"},
-        {"state_dir: /\xc3\xbc\n", "'state_dir': must be printable ASCII"},
-        {"state_dir: ''\n", "f:1:12: 'state_dir': is empty"},
-        {"state_dir: [/a]\n", "f:1:12: 'state_dir': must be an absolute path, not a list"},
-        {"run_dir: "
-         "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-         "aaaaaaaaa\n",
-         "f:1:10: 'run_dir': longer than 90 bytes"},
-        {"user: Root\n", "f:1:7: 'user': 'Root' is not the name of a user or group"},
-        {"user: -x\n", "is not the name of a user or group"},
-        {"user: {a: b}\n", "f:1:7: 'user': must be a text, not a map"},
-        {"control_plane: {proxy: 'socks://a'}\n",
-         "f:1:24: 'control_plane.proxy': 'socks://a' is not of the form http://host:port"},
-        {"control_plane: {proxy: 'http://u:p@a'}\n", "holds a user name or password"},
-        {"control_plane: {poll_wait: 301}\n",
-         "f:1:28: 'control_plane.poll_wait': 301 is out of range 0..300 s"},
-        {"control_plane: {poll_wait: -1}\n",
-         "must be a whole number of s without quotes, not '-1'"},
-        {"control_plane: {poll_wait: '50'}\n", "must be a whole number of s without quotes"},
-        {"control_plane: {poll_wait: 50s}\n",
-         "must be a whole number of s without quotes, not '50s'"},
-        {"control_plane: {poll_wait: 1e2}\n", "must be a whole number"},
-        {"control_plane: {poll_wait: 99999999999999999999}\n", "must be a whole number"},
-        {"control_plane: {poll_wait: [1]}\n", "must be a whole number, not a list"},
-        {"deploy: {retain: 0}\n", "f:1:18: 'deploy.retain': 0 is out of range 1..20 versions"},
-        {"deploy: {retain: }\n", "'deploy.retain': must be a whole number, not nothing"},
-        {"policy: {limits: {orders_per_day: 10001}}\n", "10001 is out of range 0..10000"},
-        {"scan: {probe: yes}\n",
-         "f:1:15: 'scan.probe': must be true or false without quotes, not 'yes'"},
-        {"scan: {probe: 'true'}\n", "must be true or false without quotes"},
-        {"scan: {probe: True}\n", "must be true or false"},
-        {"scan: {kinds: nginx}\n", "f:1:15: 'scan.kinds': must be a list of texts, not a text"},
-        {"scan: {kinds: [Nginx]}\n", "f:1:16: 'scan.kinds': 'Nginx' is not the name of a kind"},
-        {"scan: {kinds: [[a]]}\n", "f:1:16: 'scan.kinds': an element must be a text"},
-        {"scan: {kinds: [~]}\n", "f:1:16: 'scan.kinds': an element must be a text"},
-        {"policy: {job_types: [run]}\n",
-         "f:1:22: 'policy.job_types': 'run' is not one of configure, order, get_dcv"},
-        {"policy: {key_types: [rsa-1024]}\n",
-         "'rsa-1024' is not one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096"},
-        {"policy: {names: {allow: ['*']}}\n",
-         "f:1:26: 'policy.names.allow': '*' is neither a DNS name, nor a wildcard such as "
-         "'*.example.com', nor an IP address"},
-        {"policy: {names: {allow: ['a b']}}\n", "'a b' is neither a DNS name"},
-        {"policy: {names: {deny: ['www.*.com']}}\n", "'www.*.com' is neither a DNS name"},
-        {"policy: {targets: {allow: [nginx]}}\n",
-         "f:1:28: 'policy.targets.allow': 'nginx' is not a target such as 'nginx:www.example.com' "
-         "or 'nginx:*'"},
-        {"policy: {write_roots: [etc]}\n", "'policy.write_roots': 'etc' is not an absolute path"},
-        {"policy: {webroots: [a]}\n",
-         "f:1:20: 'policy.webroots': must be a map of names to absolute paths, not a list"},
-        {"policy: {webroots: {A: /a}}\n", "f:1:24: 'policy.webroots': 'A' is not a name"},
-        {"policy: {webroots: {a: b}}\n", "f:1:24: 'policy.webroots': 'b' is not an absolute path"},
-        {"policy: {webroots: {a: [b]}}\n", "f:1:24: 'policy.webroots': 'a' must be a text"},
-        {"policy: {webroots: {a: }}\n", "'policy.webroots': 'a' must be a text"},
-        {"log: {level: verbose}\n", "f:1:14: 'log.level': 'verbose' is not one of error, warning, "
-                                    "notice, info, debug"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < CLM_ARRAY_LEN(bad_texts); i++) {
         struct clm_config config;
         struct clm_err err = {0};
 
-        if (load_text(rows[i].text, &config, &err) != CLM_E_CONFIG ||
-            strstr(err.msg, rows[i].message) == NULL) {
+        if (load_text(bad_texts[i].text, &config, &err) != CLM_E_CONFIG ||
+            strstr(err.msg, bad_texts[i].message) == NULL) {
             fail_msg("row %zu: %s: '%s'", i, clm_code_name(err.code), err.msg);
         }
         clm_config_done(&config);

@@ -245,7 +245,9 @@ static void a_payload_has_a_limit(void **state)
 
     (void)state;
     memset(big, ' ', sizeof(big) - 1);
-    memcpy(big, text, strlen(text));
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        big[i] = text[i];
+    }
     assert_int_equal(clm_job_envelope_parse(big, CLM_JOB_PAYLOAD_MAX, &job, &err), CLM_OK);
     clm_job_envelope_done(&job);
     assert_int_equal(clm_job_envelope_parse(big, CLM_JOB_PAYLOAD_MAX + 1, &job, &err), CLM_E_LIMIT);

@@ -154,11 +154,17 @@ static void a_wildcard_covers_exactly_one_label(void **state)
         const char *host;
         bool covered;
     } rows[] = {
-        {"www.example.com", "www.example.com", true}, {"www.example.com", "WWW.example.com.", true},
-        {"*.example.com", "www.example.com", true},   {"*.example.com", "example.com", false},
-        {"*.example.com", "a.b.example.com", false},  {"*.example.com", "wwwexample.com", false},
-        {"*.example.com", "*.example.com", false},    {"*.example.com", "", false},
-        {"example.com", "www.example.com", false},    {"*.com", "com", false},
+        {"www.example.com", "www.example.com", true},
+        {"www.example.com", "WWW.example.com.", true},
+        {"*.example.com", "www.example.com", true},
+        {"*.example.com", "example.com", false},
+        {"*.example.com", "a.b.example.com", false},
+        {"*.example.com", "wwwexample.com", false},
+        {"*.example.com", "*.example.com", false},
+        {"*.example.com", "", false},
+        {"example.com", "www.example.com", false},
+        {"a.example.com", "b.example.com", false},
+        {"*.com", "com", false},
     };
 
     (void)state;
