@@ -9,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/fs.h"
 #include "agent/model/target.h"
 #include "tests/unit/model/json_text.h"
+
+#define SCHEMA_PAGE "docs/schema/inventory.md" /* tests run in the source root */
 
 #define SHA_A "aacd4f2fec14dde07d89d4c80d686a4009df18e709f7f981406202ee5a37ba32"
 #define SHA_B "1a66ba7253b5370bdadb5639d2b0f3a312f5e90c5111345c10d36bffdbfc9d5f"
@@ -80,6 +83,36 @@ static void an_inventory_goes_both_ways(void **state)
     clm_inventory_done(&inventory);
     clm_inventory_done(NULL);
     clm_json_free(in);
+}
+
+/* Every key below node must stand in backquotes on the page. */
+static void assert_documented(const struct clm_json *node, const char *page)
+{
+    for (const struct clm_json *child = clm_json_first(node); child != NULL;
+         child = clm_json_next(child)) {
+        char quoted[64];
+
+        if (clm_json_kind(node) == CLM_JSON_OBJECT) {
+            assert_int_equal(clm_str_fmt(quoted, sizeof(quoted), NULL, "`%s`", clm_json_key(child)),
+                             CLM_OK);
+            if (strstr(page, quoted) == NULL) {
+                fail_msg("%s is not in " SCHEMA_PAGE, quoted);
+            }
+        }
+        assert_documented(child, page);
+    }
+}
+
+static void every_member_is_documented(void **state)
+{
+    struct clm_buf page = CLM_BUF_INIT(65536);
+    struct clm_json *in = json_read(sample);
+
+    (void)state;
+    assert_int_equal(clm_fs_read(SCHEMA_PAGE, 65536, &page, NULL), CLM_OK);
+    assert_documented(in, clm_buf_str(&page));
+    clm_json_free(in);
+    clm_buf_done(&page);
 }
 
 static void unknown_members_of_an_inventory_are_ignored(void **state)
@@ -294,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_inventory_goes_both_ways),
+        cmocka_unit_test(every_member_is_documented),
         cmocka_unit_test(unknown_members_of_an_inventory_are_ignored),
         cmocka_unit_test(the_handshake_shown_is_the_one_that_differs),
         cmocka_unit_test(bad_inventories_are_refused_with_their_place),
