@@ -197,7 +197,9 @@ static enum clm_code fill_headers(const struct clm_api *api, const struct clm_ap
         code = add_header(h, "Clm-Boot", api->boot_id, err);
     }
     if (code == CLM_OK && request->idempotency_key != NULL) {
-        code = add_header(h, "Idempotency-Key", request->idempotency_key, err);
+        code = request->idempotency_key[0] == '\0'
+                   ? CLM_OK
+                   : add_header(h, "Idempotency-Key", request->idempotency_key, err);
     } else if (code == CLM_OK && strcmp(request->method, "POST") == 0) {
         derive_key(request, body, key);
         code = add_header(h, "Idempotency-Key", key, err);

@@ -57,7 +57,7 @@ struct clm_api_request {
     const char *method;
     const char *path;            /* "/agent/v1/..." */
     const struct clm_json *body; /* NULL: none */
-    const char *idempotency_key; /* NULL: none, or for a POST one made from path and body */
+    const char *idempotency_key; /* NULL: for a POST one made from path and body; "": none */
     const char *header;          /* one more, "Name: value"; may be NULL */
     bool wants_text;             /* the answer is PEM, not JSON */
     uint32_t timeout_ms;         /* 0: CLM_API_TIMEOUT_MS */

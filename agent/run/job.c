@@ -2,8 +2,11 @@
 #include "agent/run/job.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
@@ -214,13 +217,27 @@ void clm_job_on_event(void *arg, const struct clm_json *event)
 
 /* ---- calls ---- */
 
-enum clm_code clm_job_check(struct clm_job *job, struct clm_err *err)
+/* SIGTERM: stop, go on later; SIGUSR1: canceled; SIGUSR2: the job is not ours any more. */
+static void read_signals(struct clm_job *job)
 {
     struct pollfd p = {.fd = job->world->stop_fd, .events = POLLIN};
+    struct signalfd_siginfo info;
 
-    if (p.fd >= 0 && poll(&p, 1, 0) > 0) {
-        job->is_stopping = true;
+    while (p.fd >= 0 && poll(&p, 1, 0) > 0 &&
+           read(p.fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGUSR1) {
+            job->is_canceled = true;
+        } else if (info.ssi_signo == SIGUSR2) {
+            job->is_lost = true;
+        } else {
+            job->is_stopping = true;
+        }
     }
+}
+
+enum clm_code clm_job_check(struct clm_job *job, struct clm_err *err)
+{
+    read_signals(job);
     if (job->is_lost) {
         return clm_err_set(err, CLM_E_CANCELLED, "the control plane gave this job up");
     }

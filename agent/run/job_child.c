@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -58,6 +59,9 @@ static enum clm_code open_link(struct child *c, struct clm_err *err)
 static enum clm_code open_child(struct child *c, const char *boot_id, struct clm_err *err)
 {
     enum clm_code code = clm_net_path(c->config, c->dir, err, "identity");
+    if (boot_id == NULL || boot_id[0] == '\0') {
+        boot_id = getenv(CLM_JOB_ENV_BOOT);
+    }
     if (code == CLM_OK) {
         code = boot_id == NULL || boot_id[0] == '\0'
                    ? clm_ulid_new(c->boot_id, err)
@@ -148,18 +152,18 @@ static enum clm_code recover(struct child *c, struct clm_err *err)
 }
 
 /* The next identity if it is time; after it a new session, for the new certificate. */
-static enum clm_code renew_if_due(struct child *c, struct clm_err *err)
+static enum clm_code renew_if_due(struct child *c, bool now, struct clm_err *err)
 {
     int64_t now_s = clm_clock_now_s();
     bool is_expired = now_s >= c->identity.not_after_s;
     enum clm_code code;
 
-    if (now_s < c->identity.renew_after_s) {
+    if (now_s < c->identity.renew_after_s && !now) {
         return CLM_OK;
     }
-    code = is_expired
-               ? recover(c, err)
-               : clm_identity_renew(c->dir, c->api, &c->identity, c->boot_id, "half-life", err);
+    code = is_expired ? recover(c, err)
+                      : clm_identity_renew(c->dir, c->api, &c->identity, c->boot_id,
+                                           now ? "requested" : "half-life", err);
     if (code == CLM_E_AUTH && !is_expired) {
         code = recover(c, err); /* our clock is behind, or the server's ahead */
     }
@@ -174,11 +178,11 @@ static enum clm_code renew_if_due(struct child *c, struct clm_err *err)
     return code == CLM_OK ? clm_api_open(c->config, &c->identity, c->boot_id, &c->api, err) : code;
 }
 
-static int run_courier(struct child *c)
+static int run_courier(struct child *c, bool renew_now)
 {
     struct clm_err why = {0};
 
-    enum clm_code code = renew_if_due(c, &why);
+    enum clm_code code = renew_if_due(c, renew_now, &why);
     if (code == CLM_OK) {
         code = clm_sender_drain(c->config, c->api, NULL, &why);
     }
@@ -199,12 +203,16 @@ int clm_run_job(const struct clm_config *config, const char *job_id, const char 
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGUSR1);
+    (void)sigaddset(&set, SIGUSR2);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     c.stop_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (open_child(&c, boot_id, &why) != CLM_OK) {
         clm_log_error("%s", why.msg);
     } else if (strcmp(job_id, CLM_JOB_ID_COURIER) == 0) {
-        status = run_courier(&c);
+        status = run_courier(&c, false);
+    } else if (strcmp(job_id, CLM_JOB_ID_RENEW) == 0) {
+        status = run_courier(&c, true);
     } else if (strcmp(job_id, CLM_JOB_ID_SCAN) == 0) {
         status = run_scan(&c);
     } else {

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/run/agent.h"
+
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/crypto/hash.h"
+#include "agent/run/files.h"
+#include "agent/run/inventory.h"
+#include "agent/run/job_child.h"
+#include "agent/run/record.h"
+#include "agent/run/spool.h"
+
+#define COURIER_CAP_S   300
+#define COURIER_SLOW_S  1800 /* recovery that needs approval: every 30 to 60 minutes; 5.6 */
+#define SCAN_CAP_S      3600
+#define TICK_MAX_MS     60000 /* the wall clock may be set: look again at least this often */
+#define POLLER_PAUSE_MS 5000
+#define SKEW_WARN_S     300.0 /* protocol.md 10.4 */
+
+static const char *const state_names[CLM_AGENT__COUNT] = {
+    [CLM_AGENT_UNENROLLED] = "unenrolled", [CLM_AGENT_CONNECTING] = "connecting",
+    [CLM_AGENT_CONNECTED] = "connected",   [CLM_AGENT_OFFLINE] = "offline",
+    [CLM_AGENT_PENDING] = "pending",       [CLM_AGENT_DISABLED] = "disabled",
+    [CLM_AGENT_ORPHANED] = "orphaned",     [CLM_AGENT_QUARANTINED] = "quarantined",
+    [CLM_AGENT_EXPIRED] = "expired",
+};
+
+const char *clm_agent_state_name(enum clm_agent_state state)
+{
+    return state_names[state];
+}
+
+static void enter(struct clm_agent *agent, enum clm_agent_state state, const char *why,
+                  int64_t now_s)
+{
+    if (agent->state != state) {
+        clm_log_at(state == CLM_AGENT_CONNECTED ? CLM_LOG_NOTICE : CLM_LOG_WARNING, NULL, NULL,
+                   "control plane: %s%s%s", state_names[state], why[0] == '\0' ? "" : ": ", why);
+        agent->state = state;
+        agent->since_s = now_s;
+    }
+    (void)snprintf(agent->message, sizeof(agent->message), "%s", why);
+}
+
+/* ---- times ---- */
+
+int64_t clm_agent_splay(const char *agent_id, const char *task, uint32_t interval_s, int64_t from_s)
+{
+    struct clm_sha256_ctx ctx;
+    uint8_t hash[CLM_SHA256_SIZE];
+    uint64_t number = 0;
+
+    if (interval_s == 0) {
+        return INT64_MAX;
+    }
+    clm_sha256_init(&ctx);
+    clm_sha256_update(&ctx, "clm-splay-v1\n", strlen("clm-splay-v1\n"));
+    clm_sha256_update(&ctx, agent_id, strlen(agent_id));
+    clm_sha256_update(&ctx, "\n", 1);
+    clm_sha256_update(&ctx, task, strlen(task));
+    clm_sha256_final(&ctx, hash);
+    for (size_t i = 0; i < 8; i++) {
+        number = number << 8 | hash[i];
+    }
+    int64_t offset_s = (int64_t)(number % interval_s);
+    int64_t slot_s = from_s - from_s % (int64_t)interval_s + offset_s;
+    return slot_s >= from_s ? slot_s : slot_s + (int64_t)interval_s;
+}
+
+static void plan_scan(struct clm_agent *agent, int64_t now_s)
+{
+    uint32_t interval_s = agent->config->scan.interval_s;
+    char path[PATH_MAX];
+    struct stat st;
+
+    if (clm_net_path(agent->config, path, NULL, "inventory.json") != CLM_OK ||
+        stat(path, &st) != 0) {
+        agent->next_scan_s = now_s;
+        return;
+    }
+    /* Half an interval after the last one at least, then at our own time of day. */
+    agent->next_scan_s = clm_agent_splay(agent->identity.agent_id, "scan", interval_s,
+                                         (int64_t)st.st_mtime + interval_s / 2);
+    if (agent->next_scan_s < now_s - (int64_t)interval_s) {
+        agent->next_scan_s = now_s;
+    }
+}
+
+/* ---- identity ---- */
+
+static void load_identity(struct clm_agent *agent, int64_t now_s)
+{
+    struct clm_err why = {0};
+
+    clm_identity_done(&agent->identity);
+    enum clm_code code = clm_identity_load(agent->dir, &agent->identity, &why);
+    agent->has_identity = code == CLM_OK;
+    if (code != CLM_OK) {
+        enter(agent, CLM_AGENT_UNENROLLED, why.msg, now_s);
+        return;
+    }
+    if (agent->state == CLM_AGENT_UNENROLLED) {
+        clm_log_notice("this agent is '%s' of %s", agent->identity.agent_id,
+                       agent->identity.urls.v[0]);
+        enter(agent, CLM_AGENT_CONNECTING, "", now_s);
+        plan_scan(agent, now_s);
+    }
+}
+
+enum clm_code clm_agent_open(struct clm_agent *agent, const struct clm_config *config,
+                             struct clm_err *err)
+{
+    int64_t now_s = clm_clock_now_s();
+
+    *agent = (struct clm_agent){.config = config,
+                                .poller = {.fd = -1},
+                                .state = CLM_AGENT_UNENROLLED,
+                                .since_s = now_s,
+                                .next_scan_s = INT64_MAX};
+    agent->children.config_path = config->path;
+    agent->children.boot_id = agent->boot_id;
+    agent->last_poke_ms = clm_clock_mono_ms() - CLM_AGENT_POKE_MS;
+    enum clm_code code = clm_ulid_new(agent->boot_id, err);
+    if (code == CLM_OK) {
+        code = clm_net_dirs(config, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_net_path(config, agent->dir, err, "identity");
+    }
+    if (code == CLM_OK) {
+        clm_poll_load(config, &agent->poll);
+        load_identity(agent, now_s);
+    }
+    return code;
+}
+
+void clm_agent_close(struct clm_agent *agent)
+{
+    struct clm_err why = {0};
+
+    clm_poller_stop(&agent->poller);
+    agent->poll.seq -= agent->poll.seq > CLM_POLL_SEQ_STEP ? CLM_POLL_SEQ_STEP : 0;
+    if (agent->has_identity && clm_poll_save(agent->config, &agent->poll, &why) != CLM_OK) {
+        clm_log_warning("%s", why.msg);
+    }
+    clm_identity_done(&agent->identity);
+}
+
+/* ---- polling ---- */
+
+static bool spool_has_room(const struct clm_agent *agent)
+{
+    char path[PATH_MAX];
+
+    return clm_net_path(agent->config, path, NULL, "spool") == CLM_OK && clm_spool_has_room(path);
+}
+
+static bool may_work(const struct clm_agent *agent)
+{
+    return agent->state == CLM_AGENT_CONNECTED && !agent->is_stopping;
+}
+
+static void start_poll(struct clm_agent *agent, int64_t now_ms)
+{
+    struct clm_err why = {0};
+    unsigned busy = clm_children_jobs(&agent->children);
+    const struct clm_poll_facts facts = {
+        .boot_id = agent->boot_id,
+        .slots_free =
+            busy >= CLM_AGENT_JOBS_MAX || !spool_has_room(agent) ? 0 : CLM_AGENT_JOBS_MAX - busy,
+        .skew_s = agent->skew_s};
+    size_t leases = 0;
+    enum clm_code code = CLM_OK;
+
+    if (agent->poller.pid == 0) {
+        code = clm_poller_start(agent->config, agent->boot_id, &agent->poller, &why);
+    }
+    CLM_CLEANUP(clm_json_free_p)
+    struct clm_json *body = clm_poll_body(agent->config, &agent->poll, &facts, &leases);
+    /* The first answer after a start or a failure comes at once: state is known without a wait. */
+    agent->poll_wait_s = agent->state == CLM_AGENT_CONNECTED
+                             ? clm_poll_wait_s(agent->config, &agent->poll, leases)
+                             : 0;
+    if (code == CLM_OK) {
+        code = clm_poller_ask(&agent->poller, body, agent->poll_wait_s, &why);
+    }
+    agent->poll_started_ms = now_ms;
+    agent->poll_slots = facts.slots_free;
+    if (code != CLM_OK) {
+        clm_log_error("%s", why.msg);
+        clm_poller_stop(&agent->poller);
+        agent->next_poll_ms = now_ms + POLLER_PAUSE_MS;
+    }
+}
+
+static void on_stop(void *arg, const char *job_id, bool is_lost)
+{
+    struct clm_agent *agent = arg;
+    struct clm_record record;
+
+    if (clm_children_has(&agent->children, job_id)) {
+        clm_log_at(CLM_LOG_NOTICE, job_id, NULL, is_lost ? "lease lost" : "canceled");
+        clm_children_signal(&agent->children, job_id, is_lost ? SIGUSR2 : SIGUSR1);
+        return;
+    }
+    /* Not running: it asks for its lease again, now, and is told. */
+    if (clm_record_load(agent->config, job_id, &record, NULL) == CLM_OK) {
+        clm_json_set_int(record.root, "next_try_s", 0);
+        if (clm_record_save(agent->config, &record, NULL) != CLM_OK) {
+            clm_log_warning("job '%s': cancel not noted", job_id);
+        }
+    }
+    clm_record_done(&record);
+}
+
+static void note_skew(struct clm_agent *agent, const struct clm_poll_outcome *outcome,
+                      int64_t now_s)
+{
+    if (outcome->date_s == 0) {
+        return;
+    }
+    double skew_s = (double)(outcome->date_s - now_s);
+    if (fabs(skew_s) > SKEW_WARN_S && fabs(agent->skew_s) <= SKEW_WARN_S) {
+        clm_log_warning("this host's clock is %.0f s away from the control plane's; set it right",
+                        -skew_s);
+    }
+    agent->skew_s = skew_s;
+}
+
+static void take_orders(struct clm_agent *agent, const struct clm_poll_orders *orders,
+                        int64_t now_s)
+{
+    if (orders->renew_identity) {
+        agent->renew_now = true;
+    }
+    if (orders->scan && agent->next_scan_s > now_s &&
+        !clm_children_has(&agent->children, "@scan") && agent->scan_failures == 0) {
+        if (clm_inventory_sent(agent->config, "", NULL) == CLM_OK) {
+            agent->next_scan_s = now_s;
+        }
+    }
+    if (orders->update_available[0] != '\0') {
+        memcpy(agent->update_available, orders->update_available, sizeof(agent->update_available));
+    }
+}
+
+static void judge_success(struct clm_agent *agent, const struct clm_poll_outcome *outcome,
+                          int64_t now_ms, int64_t now_s)
+{
+    struct clm_poll_orders orders = {.has_next_poll = outcome->has_next_poll,
+                                     .next_poll_s = outcome->next_poll_s};
+    const struct clm_json *body = clm_json_get(outcome->body, "body");
+    struct clm_err why = {0};
+    int64_t cursor = agent->poll.cursor;
+    uint32_t spread_s = agent->poll.spread_s;
+
+    if (body != NULL) {
+        if (clm_poll_apply(agent->config, &agent->poll, body, !agent->is_stopping, &orders, &why) !=
+            CLM_OK) {
+            clm_log_warning("%s", why.msg);
+        }
+        clm_poll_stops(body, on_stop, agent);
+    }
+    if ((cursor != agent->poll.cursor || spread_s != agent->poll.spread_s) &&
+        clm_poll_save(agent->config, &agent->poll, &why) != CLM_OK) {
+        clm_log_warning("%s", why.msg);
+    }
+    take_orders(agent, &orders, now_s);
+    bool was_connected = agent->state == CLM_AGENT_CONNECTED;
+    agent->last_contact_s = now_s;
+    enter(agent, CLM_AGENT_CONNECTED, "", now_s);
+    uint32_t next_ms = clm_backoff_ok(&agent->backoff, now_ms, orders.next_poll_s, clm_rand_below);
+    /* The first poll asked for no wait: it says nothing about whether the server holds one. */
+    uint32_t wait_s = was_connected ? agent->poll_wait_s : agent->config->control_plane.poll_wait_s;
+    agent->next_poll_ms =
+        now_ms + clm_poll_delay_ms(agent->config, next_ms, wait_s, now_ms - agent->poll_started_ms);
+}
+
+struct problem_row {
+    const char *problem;
+    enum clm_agent_state state;
+    uint32_t wait_s; /* 0: as the back-off says */
+};
+
+static const struct problem_row problem_rows[] = {
+    {"agent-disabled", CLM_AGENT_DISABLED, CLM_POLL_SLOW_S},
+    {"agent-pending", CLM_AGENT_PENDING, 0},
+    {"agent-unknown", CLM_AGENT_ORPHANED, CLM_POLL_SLOW_S},
+    {"clone-suspected", CLM_AGENT_QUARANTINED, CLM_POLL_SLOW_S},
+    {"cert-expired", CLM_AGENT_EXPIRED, 0},
+};
+
+static const struct problem_row *find_problem(const char *problem)
+{
+    for (size_t i = 0; i < CLM_ARRAY_LEN(problem_rows); i++) {
+        if (strcmp(problem_rows[i].problem, problem) == 0) {
+            return &problem_rows[i];
+        }
+    }
+    return NULL;
+}
+
+static void judge_failure(struct clm_agent *agent, const struct clm_poll_outcome *outcome,
+                          int64_t now_ms, int64_t now_s)
+{
+    const struct problem_row *row = find_problem(outcome->problem);
+    enum clm_agent_state state = row == NULL ? CLM_AGENT_OFFLINE : row->state;
+    uint32_t wait_ms = clm_backoff_failed(&agent->backoff, outcome->retry_after_s,
+                                          agent->poll.spread_s, clm_rand_below);
+
+    if (row != NULL && row->wait_s > 0) {
+        wait_ms = row->wait_s * 900u + clm_rand_below(row->wait_s * 200u); /* 10 % either way */
+    }
+    if (outcome->status > 0) {
+        agent->last_contact_s = now_s;
+    }
+    enter(agent, state, outcome->message, now_s);
+    if (state == CLM_AGENT_EXPIRED && now_s >= agent->next_courier_s) {
+        agent->renew_now = true;
+    }
+    agent->next_poll_ms = now_ms + wait_ms;
+}
+
+void clm_agent_judge(struct clm_agent *agent, const struct clm_poll_outcome *outcome,
+                     int64_t now_ms, int64_t now_s)
+{
+    note_skew(agent, outcome, now_s);
+    if (outcome->code == CLM_OK) {
+        judge_success(agent, outcome, now_ms, now_s);
+    } else {
+        judge_failure(agent, outcome, now_ms, now_s);
+    }
+}
+
+void clm_agent_poll_answer(struct clm_agent *agent)
+{
+    struct clm_poll_outcome outcome;
+    struct clm_err why = {0};
+    int64_t now_ms = clm_clock_mono_ms();
+
+    if (clm_poller_take(&agent->poller, &outcome, &why) != CLM_OK) {
+        clm_log_warning("%s", why.msg);
+        clm_poller_stop(&agent->poller);
+        agent->next_poll_ms = now_ms + POLLER_PAUSE_MS;
+    } else {
+        clm_agent_judge(agent, &outcome, now_ms, clm_clock_now_s());
+    }
+    clm_poll_outcome_done(&outcome);
+}
+
+bool clm_agent_poke(struct clm_agent *agent, int64_t now_ms)
+{
+    if (now_ms - agent->last_poke_ms < CLM_AGENT_POKE_MS) {
+        return false;
+    }
+    agent->last_poke_ms = now_ms;
+    agent->next_poll_ms = now_ms;
+    if (agent->poller.is_busy && agent->state == CLM_AGENT_CONNECTED) {
+        return true; /* a poll is being held: the answer comes as soon as there is one */
+    }
+    clm_poller_stop(&agent->poller);
+    return true;
+}
+
+/* ---- children ---- */
+
+static void start_child(struct clm_agent *agent, const char *id, const char *target)
+{
+    struct clm_err why = {0};
+
+    if (clm_children_start(&agent->children, id, target, &why) != CLM_OK) {
+        clm_log_error("%s", why.msg);
+    }
+}
+
+/* The runnable job of highest priority; false if there is none. Lowers *io_wait_s to the time until
+ * the next one may run. */
+static bool pick_job(struct clm_agent *agent, int64_t now_s, struct clm_record *out,
+                     int64_t *io_wait_s)
+{
+    CLM_CLEANUP(clm_strs_done) struct clm_strs ids = {0};
+    int64_t best = -1;
+
+    *out = (struct clm_record){.root = NULL};
+    if (clm_record_list(agent->config, false, &ids, NULL) != CLM_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < ids.n; i++) {
+        struct clm_record record;
+
+        if (clm_children_has(&agent->children, ids.v[i]) ||
+            clm_record_load(agent->config, ids.v[i], &record, NULL) != CLM_OK) {
+            continue;
+        }
+        int64_t left_s = clm_record_int(&record, "next_try_s") - now_s;
+        int64_t priority = clm_record_int(&record, "priority");
+        bool is_open =
+            strcmp(clm_record_text(&record, "state"), "done") != 0 &&
+            !clm_children_has_target(&agent->children, clm_record_text(&record, "target"));
+
+        if (is_open && left_s > 0 && left_s < *io_wait_s) {
+            *io_wait_s = left_s;
+        }
+        if (is_open && left_s <= 0 && priority > best) {
+            best = priority;
+            clm_record_done(out);
+            *out = record;
+        } else {
+            clm_record_done(&record);
+        }
+    }
+    return best >= 0;
+}
+
+static void start_jobs(struct clm_agent *agent, int64_t now_s, int64_t *io_wait_s)
+{
+    while (may_work(agent) && clm_children_jobs(&agent->children) < CLM_AGENT_JOBS_MAX) {
+        struct clm_record record;
+        bool found = pick_job(agent, now_s, &record, io_wait_s);
+
+        if (found) {
+            start_child(agent, record.job_id, clm_record_text(&record, "target"));
+        }
+        bool is_running = found && clm_children_has(&agent->children, record.job_id);
+        clm_record_done(&record);
+        if (!is_running) {
+            return;
+        }
+    }
+}
+
+static bool spool_waits(const struct clm_agent *agent, int64_t now_s)
+{
+    struct clm_spool_stats stats;
+    char path[PATH_MAX];
+
+    if (clm_net_path(agent->config, path, NULL, "spool") != CLM_OK) {
+        return false;
+    }
+    clm_spool_stats(path, now_s, &stats);
+    return stats.n > 0;
+}
+
+static void start_courier(struct clm_agent *agent, int64_t now_s, int64_t *io_wait_s)
+{
+    bool is_due = agent->renew_now || now_s >= agent->identity.renew_after_s;
+
+    if (agent->is_stopping || clm_children_has(&agent->children, CLM_JOB_ID_COURIER) ||
+        clm_children_has(&agent->children, CLM_JOB_ID_RENEW) ||
+        agent->state == CLM_AGENT_QUARANTINED || agent->state == CLM_AGENT_ORPHANED) {
+        return;
+    }
+    /* Jobs send their results themselves: what is there now, waits since they failed to. */
+    if (!is_due && (agent->state != CLM_AGENT_CONNECTED || clm_children_all(&agent->children) > 0 ||
+                    !spool_waits(agent, now_s))) {
+        int64_t left_s = agent->identity.renew_after_s - now_s;
+
+        *io_wait_s = left_s < *io_wait_s ? left_s : *io_wait_s;
+        return;
+    }
+    if (now_s < agent->next_courier_s) {
+        int64_t left_s = agent->next_courier_s - now_s;
+
+        *io_wait_s = left_s < *io_wait_s ? left_s : *io_wait_s;
+        return;
+    }
+    start_child(agent, agent->renew_now ? CLM_JOB_ID_RENEW : CLM_JOB_ID_COURIER, "");
+    agent->renew_now = false;
+}
+
+static void start_scan(struct clm_agent *agent, int64_t now_s, int64_t *io_wait_s)
+{
+    if (agent->is_stopping || agent->next_scan_s == INT64_MAX ||
+        clm_children_has(&agent->children, CLM_JOB_ID_SCAN)) {
+        return;
+    }
+    if (now_s >= agent->next_scan_s) {
+        start_child(agent, CLM_JOB_ID_SCAN, "");
+    } else if (agent->next_scan_s - now_s < *io_wait_s) {
+        *io_wait_s = agent->next_scan_s - now_s;
+    }
+}
+
+static uint32_t growing_s(unsigned failures, uint32_t cap_s)
+{
+    uint32_t top_s = 10u << (failures < 9 ? failures : 9);
+
+    top_s = top_s > cap_s ? cap_s : top_s;
+    return top_s / 2 + clm_rand_below(top_s / 2 + 1);
+}
+
+static void after_courier(struct clm_agent *agent, int status, int64_t now_ms, int64_t now_s)
+{
+    int64_t generation = agent->identity.generation;
+
+    load_identity(agent, now_s);
+    if (generation != agent->identity.generation) {
+        clm_poller_stop(&agent->poller); /* its connection carries the old certificate */
+        agent->next_poll_ms = now_ms;
+    }
+    if (status == CLM_JOB_EXIT_OK) {
+        agent->courier_failures = 0;
+        agent->next_courier_s = now_s + 30;
+        return;
+    }
+    bool is_expired = now_s >= agent->identity.not_after_s;
+    agent->courier_failures += agent->courier_failures < 16 ? 1 : 0;
+    agent->next_courier_s =
+        now_s + growing_s(agent->courier_failures, is_expired && agent->courier_failures > 8
+                                                       ? 2 * COURIER_SLOW_S
+                                                       : COURIER_CAP_S);
+}
+
+static void after_scan(struct clm_agent *agent, int status, int64_t now_s)
+{
+    if (status == CLM_JOB_EXIT_OK) {
+        agent->scan_failures = 0;
+        plan_scan(agent, now_s);
+        return;
+    }
+    agent->scan_failures += agent->scan_failures < 16 ? 1 : 0;
+    agent->next_scan_s = now_s + growing_s(agent->scan_failures, SCAN_CAP_S);
+}
+
+/* A process that died: its job goes on where the record says, a little later each time. */
+static void on_fault(struct clm_agent *agent, const char *job_id, int64_t now_s)
+{
+    struct clm_record record;
+
+    if (clm_record_load(agent->config, job_id, &record, NULL) == CLM_OK) {
+        int64_t tries = clm_record_int(&record, "tries") + 1;
+
+        clm_json_set_int(record.root, "tries", tries);
+        clm_json_set_int(record.root, "next_try_s",
+                         now_s + growing_s(tries > 16 ? 16 : (unsigned)tries, SCAN_CAP_S));
+        if (clm_record_save(agent->config, &record, NULL) != CLM_OK) {
+            clm_log_error("job '%s' could not be put off", job_id);
+        }
+    }
+    clm_record_done(&record);
+}
+
+void clm_agent_reap(struct clm_agent *agent)
+{
+    struct clm_child child;
+    int status = 0;
+    int64_t now_ms = clm_clock_mono_ms();
+    int64_t now_s = clm_clock_now_s();
+
+    while (clm_children_reap(&agent->children, &child, &status)) {
+        if (status >= 128) {
+            clm_log_at(CLM_LOG_ERROR, child.id, NULL, "its process was ended by signal %d",
+                       status - 128);
+        }
+        if (strcmp(child.id, CLM_JOB_ID_SCAN) == 0) {
+            after_scan(agent, status, now_s);
+        } else if (child.id[0] == '@') {
+            after_courier(agent, status, now_ms, now_s);
+        } else if (status != CLM_JOB_EXIT_OK && status != CLM_JOB_EXIT_LATER) {
+            on_fault(agent, child.id, now_s);
+        }
+        if (child.id[0] != '@' && agent->poller.is_busy && agent->poll_slots == 0) {
+            clm_poller_stop(&agent->poller); /* it said that there is no room: there is now */
+            agent->next_poll_ms = now_ms + CLM_POLL_FLOOR_MS;
+        }
+    }
+}
+
+int64_t clm_agent_tick(struct clm_agent *agent, int64_t now_ms, int64_t now_s)
+{
+    int64_t wait_s = TICK_MAX_MS / 1000;
+
+    if (!agent->has_identity) {
+        load_identity(agent, now_s);
+        if (!agent->has_identity) {
+            return CLM_AGENT_NO_IDENTITY_S * 1000;
+        }
+    }
+    if (!agent->poller.is_busy && now_ms >= agent->next_poll_ms && !agent->is_stopping) {
+        start_poll(agent, now_ms);
+    }
+    start_jobs(agent, now_s, &wait_s);
+    start_scan(agent, now_s, &wait_s);
+    start_courier(agent, now_s, &wait_s);
+    int64_t wait_ms = (wait_s < 1 ? 1 : wait_s) * 1000;
+    if (!agent->poller.is_busy && !agent->is_stopping) {
+        int64_t left_ms = agent->next_poll_ms - now_ms;
+
+        left_ms = left_ms < 0 ? 0 : left_ms;
+        wait_ms = left_ms < wait_ms ? left_ms : wait_ms;
+    }
+    return wait_ms;
+}
