@@ -68,6 +68,31 @@ enum clm_code clm_store_bundle_write(struct clm_store *store,
     return code == CLM_E_EXISTS ? compare_key(store, bundle, err) : code;
 }
 
+static enum clm_code read_meta(struct clm_store *store, const char *sha256, struct clm_json **out,
+                               struct clm_err *err)
+{
+    char path[PATH_MAX];
+    enum clm_code code = check_sha256(sha256, err);
+
+    if (code == CLM_OK) {
+        code = clm_store_path(store, "bundles", sha256, "meta.json", path, err);
+    }
+    if (code == CLM_OK && !clm_fs_exists(path)) {
+        code = clm_err_set(err, CLM_E_NOTFOUND, "certificate %s is not in the store", sha256);
+    }
+    return code != CLM_OK ? code : clm_store_read_json(path, out, err);
+}
+
+static bool is_made_of(struct clm_store *store, const char *sha256, const char *key_ref)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *root = NULL;
+    const char *have = NULL;
+
+    return read_meta(store, sha256, &root, NULL) == CLM_OK &&
+           clm_json_str(root, "key_ref", CLM_KEY_REF_SIZE, &have, NULL) == CLM_OK &&
+           strcmp(have, key_ref) == 0;
+}
+
 enum clm_code clm_store_bundle_put(struct clm_store *store, const char *key_ref,
                                    const struct clm_cert_info *leaf, const struct clm_buf *leaf_pem,
                                    const struct clm_buf *chain_pem, const struct clm_json *meta,
@@ -83,25 +108,13 @@ enum clm_code clm_store_bundle_put(struct clm_store *store, const char *key_ref,
                                                 .meta = meta};
     enum clm_code code = clm_store_key_get(store, key_ref, &key, err);
 
+    if (code == CLM_E_NOTFOUND) { /* the same again, after the waiting key was removed */
+        return is_made_of(store, leaf->sha256, key_ref) ? CLM_OK : code;
+    }
     if (code == CLM_OK) {
         code = clm_fs_read(key.key_path, CLM_KEY_PEM_MAX, &key_pem, err);
     }
     return code != CLM_OK ? code : clm_store_bundle_write(store, &bundle, err);
-}
-
-static enum clm_code read_meta(struct clm_store *store, const char *sha256, struct clm_json **out,
-                               struct clm_err *err)
-{
-    char path[PATH_MAX];
-    enum clm_code code = check_sha256(sha256, err);
-
-    if (code == CLM_OK) {
-        code = clm_store_path(store, "bundles", sha256, "meta.json", path, err);
-    }
-    if (code == CLM_OK && !clm_fs_exists(path)) {
-        code = clm_err_set(err, CLM_E_NOTFOUND, "certificate %s is not in the store", sha256);
-    }
-    return code != CLM_OK ? code : clm_store_read_json(path, out, err);
 }
 
 static enum clm_code read_part(struct clm_store *store, const char *sha256, const char *file,
