@@ -12,7 +12,8 @@ struct clm_user {
     gid_t gid; /* of the named group; of the account if none is named */
 };
 
-/* group "" : the account's own. Errors: CONFIG no such user or group, with the remedy. */
+/* group "" : the account's own. Errors: CONFIG no such user or group, with the remedy;
+ * IO the account database does not answer. */
 CLM_MUST_USE enum clm_code clm_user_find(const char *user, const char *group, struct clm_user *out,
                                          struct clm_err *err);
 
