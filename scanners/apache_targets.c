@@ -104,6 +104,16 @@ static enum clm_code add_names(const struct clm_apache_view *view,
     return code;
 }
 
+static bool names_one_of(const struct clm_conf_node *node, const struct clm_strs *names)
+{
+    for (size_t i = 1; i < node->n; i++) {
+        if (clm_strs_has(names, node->args[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* mod_md renews the certificates of its domains itself. */
 static bool is_mod_mds(const struct clm_apache_view *view, const struct clm_apache_vhost *vhost)
 {
@@ -112,12 +122,11 @@ static bool is_mod_mds(const struct clm_apache_view *view, const struct clm_apac
     for (size_t d = 0; d < CLM_ARRAY_LEN(directives); d++) {
         const struct clm_conf_node *node = clm_conf_first(&view->tree->root, directives[d]);
 
-        for (; node != NULL; node = clm_conf_again(node, directives[d])) {
-            for (size_t i = 1; i < node->n; i++) {
-                if (clm_strs_has(&vhost->names, node->args[i])) {
-                    return true;
-                }
-            }
+        while (node != NULL && !names_one_of(node, &vhost->names)) {
+            node = clm_conf_again(node, directives[d]);
+        }
+        if (node != NULL) {
+            return true;
         }
     }
     return false;
@@ -218,15 +227,21 @@ static enum clm_code pair(const struct clm_apache_view *view, const struct clm_a
     return code == CLM_OK ? add_endpoints(view, vhost, target, err) : code;
 }
 
+static bool speaks_tls(const struct clm_apache_vhost *vhost, uint16_t port)
+{
+    for (size_t i = 0; vhost->tls && i < vhost->n_addrs; i++) {
+        if (vhost->addrs[i].port == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void mark_listeners(const struct clm_apache_view *view, struct clm_service *service)
 {
-    for (size_t v = 0; v < view->n_vhosts; v++) {
-        for (size_t a = 0; view->vhosts[v].tls && a < view->vhosts[v].n_addrs; a++) {
-            for (size_t l = 0; l < service->n_listeners; l++) {
-                if (service->listeners[l].port == view->vhosts[v].addrs[a].port) {
-                    service->listeners[l].tls = true;
-                }
-            }
+    for (size_t l = 0; l < service->n_listeners; l++) {
+        for (size_t v = 0; v < view->n_vhosts && !service->listeners[l].tls; v++) {
+            service->listeners[l].tls = speaks_tls(&view->vhosts[v], service->listeners[l].port);
         }
     }
 }

@@ -279,7 +279,24 @@ static enum clm_code read_addrs(struct clm_apache_vhost *vhost, const struct lis
     return code;
 }
 
-/* Addresses with a virtual host of their own: connections to them never reach "*". */
+/* Notes that the address has a virtual host of its own on each port it is listened on. */
+static enum clm_code take(struct listening *listening, const struct clm_apache_addr *addr,
+                          struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+
+    for (size_t i = 0; i < listening->n && code == CLM_OK; i++) {
+        char key[CLM_SOCKET_KEY_SIZE];
+
+        if (addr->port == 0 || addr->port == listening->v[i].port) {
+            clm_socket_key(addr->host, listening->v[i].port, key);
+            code = clm_strs_add_once(&listening->taken, key, err);
+        }
+    }
+    return code;
+}
+
+/* Connections to an address that some virtual host names never reach "*". */
 static enum clm_code find_taken(const struct clm_conf_tree *tree, struct listening *listening,
                                 struct clm_err *err)
 {
@@ -290,15 +307,8 @@ static enum clm_code find_taken(const struct clm_conf_tree *tree, struct listeni
         for (size_t i = 1; i < node->n && code == CLM_OK; i++) {
             struct clm_apache_addr addr;
 
-            for (size_t l = 0; l < listening->n && code == CLM_OK &&
-                               parse_addr(node->args[i], false, &addr) && addr.host[0] != '*';
-                 l++) {
-                char key[CLM_SOCKET_KEY_SIZE];
-
-                clm_socket_key(addr.host, listening->v[l].port, key);
-                if (addr.port == 0 || addr.port == listening->v[l].port) {
-                    code = clm_strs_add_once(&listening->taken, key, err);
-                }
+            if (parse_addr(node->args[i], false, &addr) && addr.host[0] != '*') {
+                code = take(listening, &addr, err);
             }
         }
     }

@@ -13,7 +13,7 @@
 #include "scanners/target_files.h"
 
 #define RUN_TIMEOUT_MS 10000 /* "nginx -V" takes some milliseconds */
-#define VERSION_MAX    (64u * 1024u)
+#define VERSION_MAX    ((size_t)64 * 1024)
 
 static bool is_nginx(const char *name)
 {

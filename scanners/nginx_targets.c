@@ -52,26 +52,32 @@ static enum clm_code file_path(const struct clm_nginx_site *site, const struct c
     return clm_conf_path(site->conf_dir, text, dst, PATH_MAX, err);
 }
 
-/* The best name to ask for on this socket; false if no handshake can reach the block there. */
-static bool choose_sni(const struct clm_nginx_view *view, size_t server, size_t socket, char *dst)
+/* The first name of the block, wildcards or others, that reaches it on this socket. */
+static bool find_sni(const struct clm_nginx_view *view, size_t server, size_t socket,
+                     bool wildcards, char *dst)
 {
     const struct clm_nginx_server *block = &view->servers[server];
 
-    for (int wildcards = 0; wildcards < 2; wildcards++) {
-        for (size_t i = 0; i < block->names.n; i++) {
-            const char *name = block->names.v[i];
+    for (size_t i = 0; i < block->names.n; i++) {
+        const char *name = block->names.v[i];
 
-            if ((name[0] == '*') == (wildcards == 1) &&
-                clm_nginx_owner(view, socket, name) == server) {
-                clm_probe_sni(name, dst);
-                if (dst[0] != '\0') {
-                    return true;
-                }
+        if ((name[0] == '*') == wildcards && clm_nginx_owner(view, socket, name) == server) {
+            clm_probe_sni(name, dst);
+            if (dst[0] != '\0') {
+                return true;
             }
         }
     }
     dst[0] = '\0';
-    return view->sockets[socket].default_server == server;
+    return false;
+}
+
+/* The best name to ask for on this socket; false if no handshake can reach the block there. */
+static bool choose_sni(const struct clm_nginx_view *view, size_t server, size_t socket, char *dst)
+{
+    return find_sni(view, server, socket, false, dst) ||
+           find_sni(view, server, socket, true, dst) ||
+           view->sockets[socket].default_server == server;
 }
 
 static enum clm_code add_endpoint(const struct clm_nginx_site *site, size_t server, size_t index,
@@ -210,51 +216,88 @@ static enum clm_code new_target(struct clm_service *service, const struct clm_ng
     return code;
 }
 
-/* The target for one pair of a block: found or made. */
-static enum clm_code pair(const struct clm_nginx_site *site, size_t server,
-                          struct clm_service *service, const struct files *certs,
-                          const struct files *keys, size_t i, struct clm_err *err)
-{
-    const struct clm_nginx_server *block = &site->view->servers[server];
-    char cert_why[512];
-    char key_why[512] = "";
+/* A pair of files as configured. */
+struct pair {
     char cert[PATH_MAX];
-    char key[PATH_MAX] = "";
-    struct clm_target *target;
-    enum clm_code code;
+    char key[PATH_MAX];
+    char cert_why[512]; /* why it cannot be used; "" if it can */
+    char key_why[512];
+};
 
-    code = file_path(site, certs->v[i], cert, cert_why, sizeof(cert_why), err);
+static enum clm_code read_pair(const struct clm_nginx_site *site, const struct files *certs,
+                               const struct files *keys, size_t i, struct pair *out,
+                               struct clm_err *err)
+{
+    enum clm_code code =
+        file_path(site, certs->v[i], out->cert, out->cert_why, sizeof(out->cert_why), err);
+
+    out->key[0] = '\0';
     if (code == CLM_OK && i < keys->n) {
-        code = file_path(site, keys->v[i], key, key_why, sizeof(key_why), err);
-    } else if (code == CLM_OK) {
-        (void)snprintf(key_why, sizeof(key_why), "%s:%d: there is no ssl_certificate_key for it",
-                       certs->v[i]->file, certs->v[i]->line);
+        return file_path(site, keys->v[i], out->key, out->key_why, sizeof(out->key_why), err);
     }
-    if (code != CLM_OK) {
-        return code;
-    }
-    target = clm_service_target(service, cert, key);
+    (void)snprintf(out->key_why, sizeof(out->key_why),
+                   "%s:%d: there is no ssl_certificate_key for it", certs->v[i]->file,
+                   certs->v[i]->line);
+    return code;
+}
+
+/* The target for a pair: found or made. */
+static enum clm_code target_of(struct clm_service *service, const struct clm_nginx_server *block,
+                               const struct clm_conf_node *node, const struct pair *pair,
+                               struct clm_target **out, struct clm_err *err)
+{
+    struct clm_target *target = clm_service_target(service, pair->cert, pair->key);
+    enum clm_code code = CLM_OK;
+
     if (target == NULL) {
-        code = new_target(service, block, certs->v[i], &target, err);
-        if (code != CLM_OK) {
+        code = new_target(service, block, node, &target, err);
+        if (code != CLM_OK || target == NULL) {
             return code;
         }
-        memcpy(target->cert_path, cert, sizeof(cert));
-        memcpy(target->key_path, key, sizeof(key));
+        memcpy(target->cert_path, pair->cert, sizeof(target->cert_path));
+        memcpy(target->key_path, pair->key, sizeof(target->key_path));
     }
-    if (cert_why[0] != '\0') {
-        code = clm_target_refuse(target, err, "%s", cert_why);
+    *out = target;
+    if (pair->cert_why[0] != '\0') {
+        code = clm_target_refuse(target, err, "%s", pair->cert_why);
     }
-    if (code == CLM_OK && key_why[0] != '\0') {
-        code = clm_target_refuse(target, err, "%s", key_why);
+    if (code == CLM_OK && pair->key_why[0] != '\0') {
+        code = clm_target_refuse(target, err, "%s", pair->key_why);
     }
-    if (code == CLM_OK) {
-        code = check_block(block, certs->n, target, err);
+    return code;
+}
+
+/* All pairs of one block. */
+static enum clm_code read_block(const struct clm_nginx_site *site, size_t server,
+                                struct clm_service *service, struct clm_err *err)
+{
+    const struct clm_nginx_server *block = &site->view->servers[server];
+    enum clm_code code = CLM_OK;
+    struct files certs;
+    struct files keys;
+
+    find_files(block->node, "ssl_certificate", &certs);
+    find_files(block->node, "ssl_certificate_key", &keys);
+    for (size_t i = 0; i < certs.n && code == CLM_OK; i++) {
+        struct clm_target *target = NULL;
+        struct pair pair;
+
+        code = read_pair(site, &certs, &keys, i, &pair, err);
+        if (code == CLM_OK) {
+            code = target_of(service, block, certs.v[i], &pair, &target, err);
+        }
+        if (code != CLM_OK || target == NULL) {
+            return code;
+        }
+        code = check_block(block, certs.n, target, err);
+        if (code == CLM_OK) {
+            code = add_names(site, server, target, err);
+        }
+        if (code == CLM_OK) {
+            code = add_endpoints(site, server, service, target, err);
+        }
     }
-    if (code == CLM_OK) {
-        code = add_names(site, server, target, err);
-    }
-    return code == CLM_OK ? add_endpoints(site, server, service, target, err) : code;
+    return code;
 }
 
 static bool speaks_tls(const struct clm_nginx_view *view, const struct clm_nginx_server *block)
@@ -286,17 +329,8 @@ enum clm_code clm_nginx_targets(const struct clm_nginx_site *site, struct clm_se
 
     mark_listeners(site->view, service);
     for (size_t s = 0; s < site->view->n_servers && code == CLM_OK; s++) {
-        const struct clm_nginx_server *block = &site->view->servers[s];
-        struct files certs;
-        struct files keys;
-
-        if (!speaks_tls(site->view, block)) {
-            continue;
-        }
-        find_files(block->node, "ssl_certificate", &certs);
-        find_files(block->node, "ssl_certificate_key", &keys);
-        for (size_t i = 0; i < certs.n && code == CLM_OK; i++) {
-            code = pair(site, s, service, &certs, &keys, i, err);
+        if (speaks_tls(site->view, &site->view->servers[s])) {
+            code = read_block(site, s, service, err);
         }
     }
     for (size_t i = 0; i < service->n_targets && code == CLM_OK; i++) {

@@ -236,7 +236,10 @@ static enum clm_code add_name(struct clm_strs *names, const char *name, struct c
         return CLM_OK; /* no host name is that long */
     }
     for (size_t i = 0; i <= len; i++) {
-        lower[i] = name[0] == '~' ? name[i] : (char)tolower((unsigned char)name[i]);
+        lower[i] = name[i];
+        if (name[0] != '~') {
+            lower[i] = (char)tolower((unsigned char)name[i]);
+        }
     }
     if (lower[0] == '.') {
         enum clm_code code = clm_strs_add_once(names, lower + 1, err);

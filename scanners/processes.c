@@ -2,7 +2,6 @@
 #include "scanners/processes.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +9,11 @@
 
 #include "agent/base/buf.h"
 #include "agent/formats/server_args.h"
+#include "scanners/fields.h"
 
 #define STAT_MAX       4096u /* bytes of /proc/PID/stat: 52 numbers and a name */
-#define STATUS_MAX     (16u * 1024u)
-#define CGROUP_MAX     (16u * 1024u)
+#define STATUS_MAX     ((size_t)16 * 1024)
+#define CGROUP_MAX     ((size_t)16 * 1024)
 #define FDS_MAX        8192u       /* of one process: servers open their listeners early */
 #define PF_KTHREAD     0x00200000u /* include/linux/sched.h */
 #define LINK_MAX_BYTES 64u         /* "socket:[18446744073709551615]" */
@@ -39,24 +39,26 @@ void clm_processes_done(struct clm_processes *processes)
 
 /* ---- one process ---- */
 
-/* "812 (nginx) S 1 812 812 0 -1 4194560 ...": the name may hold blanks and parentheses. */
+/* "812 (nginx) S 1 812 812 0 -1 4194560 ...": the name may hold blanks and parentheses. Numbers of
+ * words are those of proc(5) less 3: they count from behind the name. */
 static bool parse_stat(char *text, struct clm_process *out)
 {
     char *open = strchr(text, '(');
     char *close = strrchr(text, ')');
-    unsigned flags = 0;
+    uint64_t parent = 0;
+    uint64_t flags = 0;
 
     if (open == NULL || close == NULL || close < open) {
         return false;
     }
     *close = '\0';
     (void)snprintf(out->comm, sizeof(out->comm), "%s", open + 1);
-    if (sscanf(close + 1,
-               " %*c %" SCNd32 " %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d"
-               " %*d %" SCNu64,
-               &out->parent_pid, &flags, &out->start_ticks) != 3) {
+    if (!clm_field_number(close + 1, 1, 10, &parent) || parent > INT32_MAX ||
+        !clm_field_number(close + 1, 6, 10, &flags) ||
+        !clm_field_number(close + 1, 19, 10, &out->start_ticks)) {
         return false;
     }
+    out->parent_pid = (int32_t)parent;
     out->is_kernel = (flags & PF_KTHREAD) != 0;
     return true;
 }
@@ -316,6 +318,7 @@ enum clm_code clm_processes_read(const struct clm_io *io, struct clm_processes *
 static void read_uid(const struct clm_io *io, struct clm_process *process)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(STATUS_MAX + 1);
+    uint64_t effective = 0;
     const char *line;
     char path[64];
 
@@ -324,12 +327,8 @@ static void read_uid(const struct clm_io *io, struct clm_process *process)
         return;
     }
     line = strstr(clm_buf_str(&text), "\nUid:");
-    if (line != NULL) {
-        unsigned effective = 0;
-
-        if (sscanf(line, "\nUid: %*u %u", &effective) == 1) {
-            process->uid = effective;
-        }
+    if (line != NULL && clm_field_number(line + 1, 2, 10, &effective)) {
+        process->uid = (uint32_t)effective; /* "Uid: real effective saved filesystem" */
     }
 }
 

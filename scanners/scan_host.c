@@ -184,9 +184,10 @@ static enum clm_code offer(struct scan *scan, struct clm_process *process, bool 
         }
         *out_claimed = true;
         code = new_service(scan, process, ops[i]->name, &service, err);
-        if (code == CLM_OK) {
-            code = ops[i]->read(scan->io, process, service, err);
+        if (code != CLM_OK || service == NULL) {
+            return code;
         }
+        code = ops[i]->read(scan->io, process, service, err);
         if (code == CLM_OK) {
             code =
                 clm_str_fmt(service->id, sizeof(service->id), err, "%s@%s", service->kind,
@@ -202,9 +203,11 @@ static enum clm_code add_other(struct scan *scan, struct clm_process *process, s
     struct clm_service *service = NULL;
     enum clm_code code = new_service(scan, process, "other", &service, err);
 
-    return code != CLM_OK ? code
-                          : clm_str_fmt(service->id, sizeof(service->id), err, "other@%s:%u",
-                                        process->comm, service->listeners[0].port);
+    if (code != CLM_OK || service == NULL) {
+        return code;
+    }
+    return clm_str_fmt(service->id, sizeof(service->id), err, "other@%s:%u", process->comm,
+                       service->n_listeners > 0 ? service->listeners[0].port : 0);
 }
 
 static bool owns_socket(const struct clm_processes *processes, size_t process)

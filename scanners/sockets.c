@@ -2,15 +2,15 @@
 #include "scanners/sockets.h"
 
 #include <arpa/inet.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/buf.h"
+#include "scanners/fields.h"
 
-#define TABLE_MAX    (64u * 1024u * 1024u) /* bytes of /proc/PID/net/tcp: 400,000 connections */
-#define STATE_LISTEN 0x0A                  /* TCP_LISTEN of the kernel */
+#define TABLE_MAX    ((size_t)64 * 1024 * 1024) /* bytes of /proc/PID/net/tcp: 400,000 connections */
+#define STATE_LISTEN 0x0A                       /* TCP_LISTEN of the kernel */
 
 void clm_sockets_done(struct clm_sockets *sockets)
 {
@@ -52,18 +52,19 @@ static bool parse_addr(const char *hex, size_t len, char *dst)
 /* "  0: 0100007F:20FB 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0  0 12345 ..." */
 static bool parse_line(const char *line, struct clm_socket *out)
 {
-    char addr[40] = "";
-    uint64_t inode = 0;
-    unsigned port = 0;
-    unsigned state = 0;
+    const char *addr = clm_field(line, 1);
+    size_t len = strspn(addr, "0123456789ABCDEF");
+    uint64_t state = 0;
+    uint64_t port = 0;
 
-    if (sscanf(line,
-               " %*[0-9]: %39[0-9A-F]:%4x %*[0-9A-F]:%*[0-9A-F] %2x %*s %*s %*s %*s %*s %" SCNu64,
-               addr, &port, &state, &inode) != 4) {
+    *out = (struct clm_socket){.owner = SIZE_MAX};
+    if (addr[len] != ':' || !clm_field_number(addr + len + 1, 0, 16, &port) || port > UINT16_MAX ||
+        !clm_field_number(line, 3, 16, &state) || state != STATE_LISTEN ||
+        !clm_field_number(line, 9, 10, &out->inode)) {
         return false;
     }
-    *out = (struct clm_socket){.inode = inode, .port = (uint16_t)port, .owner = SIZE_MAX};
-    return state == STATE_LISTEN && parse_addr(addr, strlen(addr), out->addr);
+    out->port = (uint16_t)port;
+    return parse_addr(addr, len, out->addr);
 }
 
 static enum clm_code add(struct clm_sockets *list, const struct clm_socket *socket,

@@ -12,7 +12,7 @@
 #include "agent/model/target.h"
 #include "scanners/processes.h"
 
-#define CLM_CERT_FILE_MAX (1024u * 1024u) /* bytes; design.md 11 */
+#define CLM_CERT_FILE_MAX ((size_t)1024 * 1024) /* bytes; design.md 11 */
 
 /*
  * clm_targets_read_files() - certificate, chain_ok, key_matches, key_perm of every target

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_MAX (1024u * 1024u) /* bytes: some 15,000 users */
+#define TABLE_MAX ((size_t)1024 * 1024) /* bytes: some 15,000 users */
 
 void clm_users_done(struct clm_users *users)
 {

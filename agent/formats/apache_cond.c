@@ -77,11 +77,14 @@ enum clm_code clm_apache_word(const struct clm_apache_state *state, const char *
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf raw = CLM_BUF_INIT(word->max);
     const char *p = *io_text + strspn(*io_text, " \t\v\f\r\n");
-    char quote = *p == '"' || *p == '\'' ? *p : '\0';
-    const char *from = p + (quote != '\0');
+    const char *from = p;
+    char quote = '\0';
     enum clm_code code;
 
-    p = from;
+    if (*p == '"' || *p == '\'') {
+        quote = *p;
+        from = ++p;
+    }
     if (quote != '\0') {
         while (*p != '\0' && *p != quote) {
             p += *p == '\\' && (p[1] == quote || p[1] == '\\') ? 2 : 1;
@@ -186,21 +189,24 @@ static bool matches(const struct clm_apache_state *state, const char *pattern)
     return hit;
 }
 
+void clm_apache_version(const char *text, int out[3])
+{
+    for (size_t i = 0; i < 3; i++) {
+        char *end = NULL;
+        long part = strtol(text, &end, 10);
+
+        out[i] = part < 0 || part > 9999 ? 0 : (int)part;
+        text = *end == '.' ? end + 1 : "";
+    }
+}
+
 /* state's version against "2.4", "2.4.7": parts that are not given count as 0. */
 static int compare_version(const struct clm_apache_state *state, const char *text)
 {
-    long want[3] = {0};
+    int want[3];
     int result = 0;
 
-    for (size_t i = 0; i < 3 && *text != '\0'; i++) {
-        char *end = NULL;
-
-        want[i] = strtol(text, &end, 10);
-        text = end + (*end == '.');
-        if (*end != '.') {
-            break;
-        }
-    }
+    clm_apache_version(text, want);
     for (size_t i = 0; i < 3 && result == 0; i++) {
         result = (state->version[i] > want[i]) - (state->version[i] < want[i]);
     }

@@ -8,7 +8,7 @@
 
 #include "agent/formats/apache_parts.h"
 
-#define LINE_MAX_BYTES (16u * 1024u * 1024u) /* httpd: VARBUF_MAX_LEN */
+#define LINE_MAX_BYTES ((size_t)16 * 1024 * 1024) /* httpd: VARBUF_MAX_LEN */
 #define ARGS_MAX       65535u
 #define NOTES_MAX      100u
 
@@ -223,6 +223,7 @@ static const struct {
 static enum clm_code directive(struct reader *r, struct clm_err *err)
 {
     CLM_CLEANUP(clm_strs_done) struct clm_strs args = {0};
+    struct clm_conf_place place = {.file = r->name, .line = r->line};
     struct clm_conf_node *node = NULL;
     enum clm_code code = split(r, clm_buf_str(&r->text), &args, err);
 
@@ -235,7 +236,7 @@ static enum clm_code directive(struct reader *r, struct clm_err *err)
             return on_read[i].run(r, &args, err);
         }
     }
-    return clm_conf_tree_add(r->tree, r->block, &args, r->name, r->line, &node, err);
+    return clm_conf_tree_add(r->tree, r->block, &args, &place, &node, err);
 }
 
 /* Reads "<Name args>" into args, the name in lower case. */
@@ -266,7 +267,7 @@ static enum clm_code open_section(struct reader *r, const char *text, struct clm
     enum clm_code code = section_args(r, text, &args, err);
     struct clm_strs rest;
 
-    if (code != CLM_OK) {
+    if (code != CLM_OK || args.v == NULL) {
         return code;
     }
     if (r->n_frames >= CLM_CONF_BLOCK_MAX) {
@@ -286,9 +287,10 @@ static enum clm_code open_section(struct reader *r, const char *text, struct clm
     if (frame->cond == CLM_APACHE_FALSE || frame->cond == CLM_APACHE_SKIPPED) {
         r->skipping++;
     } else if (frame->cond == CLM_APACHE_PLAIN) {
+        struct clm_conf_place place = {.file = r->name, .line = r->line};
         struct clm_conf_node *node = NULL;
 
-        code = clm_conf_tree_add(r->tree, r->block, &args, r->name, r->line, &node, err);
+        code = clm_conf_tree_add(r->tree, r->block, &args, &place, &node, err);
         if (code == CLM_OK) {
             node->is_block = true;
             r->block = node;
@@ -389,7 +391,7 @@ static enum clm_code prepare(const struct clm_apache_source *source, struct clm_
     char confdir[PATH_MAX];
     enum clm_code code;
 
-    (void)sscanf(version, "%d.%d.%d", &state->version[0], &state->version[1], &state->version[2]);
+    clm_apache_version(version, state->version);
     code = clm_str_copy(state->server_root, sizeof(state->server_root), source->server_root, err);
     if (code == CLM_OK) {
         code = clm_apache_add_static(state, err);

@@ -23,8 +23,8 @@ struct clm_apache_source {
     const char *version;            /* "2.4.57" for <IfVersion>; "" unknown: taken as 2.4.62 */
 };
 
-#define CLM_APACHE_WORD_MAX (64u * 1024u) /* bytes of one argument after ${} expansion */
-#define CLM_APACHE_VARS_MAX 1000          /* Define and envvars together */
+#define CLM_APACHE_WORD_MAX ((size_t)64 * 1024) /* bytes of one argument after ${} expansion */
+#define CLM_APACHE_VARS_MAX 1000                /* Define and envvars together */
 
 /*
  * clm_apache_conf_load() - reads a configuration with all it includes

@@ -7,8 +7,8 @@
 
 #include "agent/formats/apache_conf.h"
 
-#define ENVVARS_MAX (64u * 1024u) /* Debian's file has 2 KiB */
-#define NAME_LEN    128u          /* longest name of a variable we keep */
+#define ENVVARS_MAX ((size_t)64 * 1024) /* Debian's file has 2 KiB */
+#define NAME_LEN    128u                /* longest name of a variable we keep */
 
 void clm_apache_vars_done(struct clm_apache_vars *vars)
 {
@@ -120,9 +120,11 @@ static enum clm_code shell_value(const struct clm_apache_vars *vars, const char 
         if (*text == '`' || (*text == '$' && text[1] == '(')) {
             return CLM_E_PARSE;
         }
-        if (*text == quote || (quote == '\0' && (*text == '"' || *text == '\''))) {
-            quote = *text == quote ? '\0' : *text;
+        if (*text == quote) {
+            quote = '\0';
             text++;
+        } else if (quote == '\0' && (*text == '"' || *text == '\'')) {
+            quote = *text++;
         } else if (*text == '$' && quote != '\'') {
             code = shell_variable(vars, &text, out, err);
         } else {

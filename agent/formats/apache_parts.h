@@ -62,6 +62,9 @@ CLM_MUST_USE enum clm_code clm_apache_add_module(struct clm_apache_state *state,
 CLM_MUST_USE enum clm_code clm_apache_add_static(struct clm_apache_state *state,
                                                  struct clm_err *err);
 
+/* "2.4.57" as three numbers; what is missing or no number is 0. */
+void clm_apache_version(const char *text, int out[3]);
+
 enum clm_apache_cond {
     CLM_APACHE_PLAIN, /* the section is no condition that is decided while reading */
     CLM_APACHE_TRUE,

@@ -66,8 +66,8 @@ static enum clm_code read_within(struct clm_conf_files *files, const char *path,
     }
     if (left < CLM_CONF_READ_COST || st.size_bytes > left - CLM_CONF_READ_COST) {
         return clm_err_set(err, CLM_E_LIMIT,
-                           "'%s': the configuration is larger than %u MiB over all its includes",
-                           path, CLM_CONF_BYTES_MAX / (1024u * 1024u));
+                           "'%s': the configuration is larger than %zu MiB over all its includes",
+                           path, CLM_CONF_BYTES_MAX / ((size_t)1024 * 1024));
     }
     text->max = left;
     code = files->io->read_file(files->io->ctx, path, left - CLM_CONF_READ_COST, text, err);

@@ -18,10 +18,10 @@
 #include "agent/base/str.h"
 #include "agent/model/io.h"
 
-#define CLM_CONF_BYTES_MAX      (64u * 1024u * 1024u) /* over all includes; design.md 11 */
-#define CLM_CONF_FILES_MAX      1000                  /* different files */
-#define CLM_CONF_DEPTH_MAX      16                    /* includes inside includes */
-#define CLM_CONF_BLOCK_MAX      64                    /* blocks inside blocks */
+#define CLM_CONF_BYTES_MAX      ((size_t)64 * 1024 * 1024) /* over all includes; design.md 11 */
+#define CLM_CONF_FILES_MAX      1000                       /* different files */
+#define CLM_CONF_DEPTH_MAX      16                         /* includes inside includes */
+#define CLM_CONF_BLOCK_MAX      64                         /* blocks inside blocks */
 #define CLM_CONF_DIRECTIVES_MAX 500000 /* keeps memory near 100 MiB for 64 MiB of "a;a;" */
 #define CLM_CONF_READ_COST      256    /* bytes each inclusion costs at least: bounds empty files */
 

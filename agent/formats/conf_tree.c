@@ -58,7 +58,7 @@ static struct clm_conf_node *node_new(const struct clm_strs *args)
 }
 
 enum clm_code clm_conf_tree_add(struct clm_conf_tree *tree, struct clm_conf_node *parent,
-                                const struct clm_strs *args, const char *name, int line,
+                                const struct clm_strs *args, const struct clm_conf_place *place,
                                 struct clm_conf_node **out, struct clm_err *err)
 {
     enum clm_code code = clm_conf_files_count(&tree->files, err);
@@ -69,11 +69,11 @@ enum clm_code clm_conf_tree_add(struct clm_conf_tree *tree, struct clm_conf_node
     }
     node = node_new(args);
     if (node == NULL) {
-        return clm_err_set(err, CLM_E_NOMEM, "'%s'", name);
+        return clm_err_set(err, CLM_E_NOMEM, "'%s'", place->file);
     }
     node->parent = parent;
-    node->file = name;
-    node->line = line;
+    node->file = place->file;
+    node->line = place->line;
     if (parent->last_child == NULL) {
         parent->children = node;
     } else {

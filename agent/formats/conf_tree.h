@@ -35,19 +35,23 @@ struct clm_conf_tree {
 
 void clm_conf_tree_done(struct clm_conf_tree *tree); /* for CLM_CLEANUP */
 
+struct clm_conf_place {
+    const char *file; /* interned by clm_conf_files_enter() */
+    int line;
+};
+
 /*
  * clm_conf_tree_add() - appends a directive to a block
  *
  * In      parent  a block of this tree, or its root
  *         args    copied; n >= 1
- *         name    file name interned by clm_conf_files_enter()
  * Errors  LIMIT too many directives; NOMEM
  */
 CLM_MUST_USE enum clm_code clm_conf_tree_add(struct clm_conf_tree *tree,
                                              struct clm_conf_node *parent,
-                                             const struct clm_strs *args, const char *name,
-                                             int line, struct clm_conf_node **out,
-                                             struct clm_err *err);
+                                             const struct clm_strs *args,
+                                             const struct clm_conf_place *place,
+                                             struct clm_conf_node **out, struct clm_err *err);
 
 /* The first child of that name, the next sibling of that name; NULL if there is none. */
 const struct clm_conf_node *clm_conf_first(const struct clm_conf_node *block, const char *name);

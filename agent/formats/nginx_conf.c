@@ -6,8 +6,8 @@
 
 #include "agent/base/buf.h"
 
-#define ARGS_MAX  65535u          /* of one directive: a long server_name list has some thousands */
-#define TOKEN_MAX (1024u * 1024u) /* bytes of one token */
+#define ARGS_MAX  65535u /* of one directive: a long server_name list has some thousands */
+#define TOKEN_MAX ((size_t)1024 * 1024) /* bytes of one token */
 
 /* One file being read. */
 struct reader {
@@ -235,6 +235,7 @@ static size_t depth_of(const struct clm_conf_node *node)
 static enum clm_code open_block(struct reader *r, struct clm_err *err)
 {
     bool lua = r->args.n > 0 && clm_str_ends(r->args.v[0], "_by_lua_block");
+    struct clm_conf_place place = {.file = r->name, .line = r->start_line};
     struct clm_conf_node *node = NULL;
     enum clm_code code;
 
@@ -246,7 +247,7 @@ static enum clm_code open_block(struct reader *r, struct clm_err *err)
         return clm_err_set(err, CLM_E_LIMIT, "%s:%d: blocks are nested deeper than %d", r->name,
                            r->line, CLM_CONF_BLOCK_MAX);
     }
-    code = clm_conf_tree_add(r->tree, r->block, &r->args, r->name, r->start_line, &node, err);
+    code = clm_conf_tree_add(r->tree, r->block, &r->args, &place, &node, err);
     if (code != CLM_OK) {
         return code;
     }
@@ -277,6 +278,7 @@ static enum clm_code include(struct reader *r, struct clm_err *err)
 
 static enum clm_code end_directive(struct reader *r, struct clm_err *err)
 {
+    struct clm_conf_place place = {.file = r->name, .line = r->start_line};
     struct clm_conf_node *node = NULL;
     enum clm_code code;
 
@@ -287,7 +289,7 @@ static enum clm_code end_directive(struct reader *r, struct clm_err *err)
     if (r->args.n == 2 && strcmp(r->args.v[0], "include") == 0) {
         code = include(r, err);
     } else {
-        code = clm_conf_tree_add(r->tree, r->block, &r->args, r->name, r->start_line, &node, err);
+        code = clm_conf_tree_add(r->tree, r->block, &r->args, &place, &node, err);
     }
     clm_strs_done(&r->args);
     return code;

@@ -16,7 +16,7 @@
 #include "agent/base/str.h"
 #include "agent/model/io.h"
 
-#define CLM_CMDLINE_MAX (128u * 1024u) /* bytes of /proc/PID/cmdline looked at */
+#define CLM_CMDLINE_MAX ((size_t)128 * 1024) /* bytes of /proc/PID/cmdline looked at */
 
 /* The arguments of a running process; empty for a kernel thread. Errors: NOTFOUND, PERM, IO. */
 CLM_MUST_USE enum clm_code clm_cmdline_read(const struct clm_io *io, int32_t pid,
