@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # gcc's static analyzer over everything we ship, in a build of its own. Slow, so not part of ctest.
+# Usage: analyze.sh [BUILD_DIR]
 set -eu
 
 cd "$(dirname "$0")/../.."
-build=build/analyze
+build=${1:-build/analyze}
 command -v gcc >/dev/null || {
     echo "SKIP: gcc is not installed"
     exit 77
