@@ -49,12 +49,14 @@ int clm_show_json(const char *name, struct clm_json *doc, int status)
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_SHOW_MAX);
     char schema[64];
     struct clm_err err = {.code = CLM_OK};
-    enum clm_code code = clm_str_fmt(schema, sizeof(schema), &err, "clmbot/%s", name);
+    enum clm_code code = clm_str_fmt(schema, sizeof(schema), &err, "clmbot.%s", name);
 
     clm_json_set_str(root, "schema", schema);
     clm_json_set_int(root, "version", 1);
     for (const struct clm_json *at = clm_json_first(taken); at != NULL; at = clm_json_next(at)) {
-        clm_json_set_copy(root, clm_json_key(at), at);
+        if (strcmp(clm_json_key(at), "schema") != 0 && strcmp(clm_json_key(at), "version") != 0) {
+            clm_json_set_copy(root, clm_json_key(at), at);
+        }
     }
     if (code == CLM_OK) {
         code = clm_json_print(root, true, &text, &err);

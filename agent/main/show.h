@@ -28,8 +28,8 @@ enum clm_exit {
  * status that code means. fail may be NULL. */
 int clm_show_error(enum clm_code code, const struct clm_err *err, const struct clm_fail *fail);
 
-/* Prints {"schema": "clmbot/<name>", "version": 1, ...doc} on stdout; doc is freed. Returns
- * status, or CLM_EXIT_FAILED if that cannot be written. */
+/* Prints {"schema": "clmbot.<name>", "version": 1, ...doc} on stdout; doc is freed, and members of
+ * these two names in it are left out. Returns status, or CLM_EXIT_FAILED if that cannot be written. */
 int clm_show_json(const char *name, struct clm_json *doc, int status);
 
 /* Prints the table on stdout; it is freed. Returns status, or CLM_EXIT_FAILED. */

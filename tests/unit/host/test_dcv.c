@@ -182,8 +182,7 @@ static void the_same_file_twice_is_success_another_content_is_not(void **state)
 static void no_symlink_is_followed(void **state)
 {
     struct root *root = *state;
-    static const char *const links[] = {"/.well-known", "/.well-known/acme-challenge",
-                                        "/.well-known/acme-challenge/" TOKEN};
+    static const char *const links[] = {"/.well-known", "/.well-known/acme-challenge", PATH};
     char outside[] = "/tmp/clm-outside.XXXXXX";
 
     assert_non_null(mkdtemp(outside));
