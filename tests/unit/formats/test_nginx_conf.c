@@ -121,6 +121,10 @@ static void lua_is_passed_over(void **state)
     assert_tree(f, "[location] [/]{[content_by_lua_block]{};[root] [/x];};"
                    "[set_by_lua_block] [$v]{};[z];");
     assert_int_equal(clm_conf_first(&f->tree.root, "z")->line, 10);
+    assert_int_equal(
+        load(f, "a_by_lua_block {\n --[[ }\n } ]] x = [=[ {{ ' ]] \n } ]=] y = 1\n}\nz;"), CLM_OK);
+    assert_tree(f, "[a_by_lua_block]{};[z];");
+    assert_int_equal(clm_conf_first(&f->tree.root, "z")->line, 6);
 }
 
 static void every_directive_knows_its_place(void **state)
@@ -267,6 +271,16 @@ static void empty_includes_cost_too(void **state)
     clm_buf_done(&text);
 }
 
+static void each_inclusion_is_charged(void **state)
+{
+    struct fixture *f = *state;
+
+    root_io_text(f->root, "/etc/nginx/e", "");
+    assert_int_equal(load(f, "include e;include e;"), CLM_OK);
+    assert_int_equal(f->tree.files.bytes, 20 + 3 * CLM_CONF_READ_COST);
+    assert_int_equal(f->tree.files.seen.n, 2);
+}
+
 static void a_huge_file_is_refused_unread(void **state)
 {
     struct fixture *f = *state;
@@ -297,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(loops_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(depth_number_and_size_are_limited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(empty_includes_cost_too, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_inclusion_is_charged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_huge_file_is_refused_unread, set_up, tear_down),
     };
 

@@ -205,6 +205,14 @@ static void virtual_hosts_compete_by_name_and_order(void **state)
                                                         "'a.example'"));
     assert_true(scan_check_endpoint(&s->targets[2], "::1:443 clmbot-probe.c.example"));
     assert_true(scan_check_endpoint(&s->targets[3], "127.0.0.1:443 "));
+
+    s = scan_text(*state, "Listen 443\nSSLEngine on\n"
+                          "<VirtualHost *:443>\nServerName a.example\nSSLCertificateFile /a\n"
+                          "</VirtualHost>\n"
+                          "<VirtualHost [::1]:443 127.0.0.1:443>\nSSLCertificateFile /d\n"
+                          "</VirtualHost>\n");
+    assert_true(scan_check_endpoint(&s->targets[0], "127.0.0.2:443 a.example"));
+    assert_int_equal(s->targets[1].n_endpoints, 2);
 }
 
 static void the_main_server_is_a_host_too(void **state)

@@ -300,6 +300,10 @@ static void tls_is_a_matter_of_the_socket(void **state)
     assert_int_equal(s->n_targets, 1);
     assert_true(scan_check_endpoint(&s->targets[0], "127.0.0.1:443 a.example"));
     assert_true(scan_check_endpoint(&s->targets[0], "127.0.0.1:443 b.example"));
+    s = scan_text(*state, "http { ssl_certificate a.pem; ssl_certificate_key a.key;\n"
+                          "server { listen 443 ssl; server_name a.example; }\n"
+                          "server { listen *:443; server_name b.example; } }");
+    assert_int_equal(s->targets[0].n_endpoints, 2);
 }
 
 static void blocks_without_a_name_are_asked_without_one(void **state)

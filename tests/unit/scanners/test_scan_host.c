@@ -186,6 +186,21 @@ static void instances_share_names_and_files(void **state)
     assert_false(scan_check_target(host, "nginx:b.example.com")->manageable);
 }
 
+static void a_file_in_two_roles_is_not_one_pair(void **state)
+{
+    struct scan_check *host = *state;
+
+    host_tree_copy("tests/fixtures/pki", host->root);
+    root_io_text(host->root, "/a.conf",
+                 "http {" BLOCK("443", "a.example", "/www.pem", "/www.key")
+                     BLOCK("443", "b.example", "/www.key", "/www.pem") "}");
+    nginx(host, 50, "/a.conf", 0);
+    scan_check_run(host);
+    assert_false(scan_check_target(host, "nginx:a.example")->manageable);
+    assert_true(scan_check_says(&scan_check_target(host, "nginx:a.example")->reasons,
+                                "key file '/www.key' is also used by target 'nginx:b.example'"));
+}
+
 static void what_files_hold_is_told(void **state)
 {
     static const struct {
@@ -200,7 +215,7 @@ static void what_files_hold_is_told(void **state)
         {"/www.leaf.pem", "/www.key", true, true, true, ""},
         {"/www.reversed.pem", "/www.key", true, false, false, "does not belong"},
         {"/www.pem", "/shop.key", true, true, false, "does not belong"},
-        {"/www.pem", "/www.enc.key", true, true, false, "is encrypted"},
+        {"/www.pem", "/www.enc.key", true, true, false, "is encrypted: clmbot writes keys without"},
         {"/none.pem", "/www.key", false, false, false, "open '/none.pem'"},
         {"/www.pem", "/none.key", true, true, false, "open '/none.key'"},
         {"/www.key", "/www.key", false, false, false, "'/www.key'"},
@@ -267,6 +282,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stopped_servers_are_reported_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_the_kinds_asked_for_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(instances_share_names_and_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_in_two_roles_is_not_one_pair, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_files_hold_is_told, set_up, tear_down),
         cmocka_unit_test(the_registry_is_well_formed),
     };
