@@ -358,6 +358,52 @@ static void a_server_that_stays_down_needs_a_human_but_not_the_journal(void **st
     end(&act);
 }
 
+#ifdef CLM_TEST_HOOKS
+/* An editor who strikes in the instant before one operation, after everything was looked at. */
+struct editor {
+    const char *path;
+    const char *op;
+    bool is_done;
+};
+
+static void strike(void *arg, const char *op, int dir_fd, const char *name)
+{
+    struct editor *editor = arg;
+
+    (void)name;
+    if (!editor->is_done && dir_fd >= 0 && strcmp(op, editor->op) == 0) {
+        editor->is_done = true;
+        scene_write(editor->path, "edited", 6, 0600);
+    }
+}
+
+static void an_edit_in_the_last_instant_is_kept(void **state)
+{
+    static const struct {
+        enum scene_kind kind;
+        const char *op; /* the first of this name is on the last file of the plan: the key */
+    } rows[] = {{SCENE_PAIR, "exchange"}, {SCENE_THREE, "exchange"}, {SCENE_FIRST, "rename"}};
+    struct clm_buf edited = {.data = (uint8_t[]){"edited"}, .len = 6, .cap = 7};
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        struct act act;
+        struct editor editor = {.op = rows[i].op};
+
+        begin(&act, rows[i].kind);
+        editor.path = act.scene.files[act.scene.n_files - 1].path;
+        clm_fs_trace(strike, &editor);
+        (void)recover(&act, false);
+        clm_fs_trace(NULL, NULL);
+        assert_true(editor.is_done);
+        assert_true(scene_holds(editor.path, &edited));
+        assert_int_equal(act.outs.v[0].result, CLM_TXN_NEEDS_HUMAN);
+        assert_int_equal(scene_count(&act.scene, "quarantine"), 1);
+        end(&act);
+    }
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,6 +419,9 @@ int main(void)
         cmocka_unit_test(damaged_journals_are_set_aside),
         cmocka_unit_test(a_read_only_target_waits),
         cmocka_unit_test(nothing_to_recover_is_quiet),
+#ifdef CLM_TEST_HOOKS
+        cmocka_unit_test(an_edit_in_the_last_instant_is_kept),
+#endif
         cmocka_unit_test(a_server_that_stays_down_needs_a_human_but_not_the_journal),
     };
     int failed;

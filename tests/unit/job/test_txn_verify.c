@@ -82,6 +82,30 @@ static void verdicts(void **state)
     }
 }
 
+static enum clm_verdict feed_new_at(const int64_t *times, size_t n)
+{
+    struct clm_verify v;
+
+    clm_verify_start(&v, 0, 30000);
+    for (size_t i = 0; i < n; i++) {
+        clm_verify_feed(&v, CLM_SERVED_NEW, false, times[i]);
+    }
+    return v.verdict;
+}
+
+/* Handshakes may be slow or fast: number and time are both asked for. */
+static void three_and_300_ms_are_both_needed(void **state)
+{
+    static const int64_t two_slow[] = {0, 900};
+    static const int64_t three_fast[] = {0, 1, 299};
+    static const int64_t three_slow[] = {0, 1, 300};
+
+    (void)state;
+    assert_int_equal(feed_new_at(two_slow, 2), CLM_VERDICT_WAIT);
+    assert_int_equal(feed_new_at(three_fast, 3), CLM_VERDICT_WAIT);
+    assert_int_equal(feed_new_at(three_slow, 3), CLM_VERDICT_PASS);
+}
+
 static void waits_grow_to_a_second(void **state)
 {
     struct clm_verify v;
@@ -116,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts),
+        cmocka_unit_test(three_and_300_ms_are_both_needed),
         cmocka_unit_test(waits_grow_to_a_second),
         cmocka_unit_test(an_old_certificate_costs_few_handshakes),
     };
