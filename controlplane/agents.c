@@ -40,7 +40,6 @@ enum clm_code clm_cp_agent_load(struct clm_cp_tx *tx, const char *id, struct clm
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
     bool row = false;
 
-    *out = (struct clm_cp_agent){0};
     enum clm_code code = clm_cp_db_query(
         tx->db, &stmt, err,
         "SELECT id, status, spki, prev_spki, last_csr_sha256, generation, cert_not_after,"
@@ -50,6 +49,7 @@ enum clm_code clm_cp_agent_load(struct clm_cp_tx *tx, const char *id, struct clm
     if (code == CLM_OK) {
         code = clm_cp_stmt_next(stmt, &row, err);
     }
+    *out = (struct clm_cp_agent){0}; /* not before: id may lie in *out */
     if (code == CLM_OK && !row) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no agent '%s'", id);
     }

@@ -85,7 +85,6 @@ enum clm_code clm_cp_cert_load(struct clm_cp_tx *tx, const char *id, struct clm_
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
     bool row = false;
 
-    *out = (struct clm_cp_cert){0};
     enum clm_code code = clm_cp_db_query(
         tx->db, &stmt, err,
         "SELECT id, agent_id, target, key_type, connector, webroot_ref, on_issue, state,"
@@ -95,6 +94,7 @@ enum clm_code clm_cp_cert_load(struct clm_cp_tx *tx, const char *id, struct clm_
     if (code == CLM_OK) {
         code = clm_cp_stmt_next(stmt, &row, err);
     }
+    *out = (struct clm_cp_cert){0}; /* not before: id may lie in *out */
     if (code == CLM_OK && !row) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no certificate '%.71s'", id);
     }

@@ -131,8 +131,6 @@ enum clm_code clm_cp_job_load(struct clm_cp_tx *tx, const char *id, const char *
 {
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
     bool row = false;
-
-    *out = (struct clm_cp_job){0};
     enum clm_code code = clm_cp_db_query(
         tx->db, &stmt, err, JOB_COLUMNS " WHERE id = ?1 AND (?2 IS NULL OR agent_id = ?2)",
         CLM_SQL(clm_sql_text(id), clm_sql_text(agent_id)));
@@ -140,6 +138,7 @@ enum clm_code clm_cp_job_load(struct clm_cp_tx *tx, const char *id, const char *
     if (code == CLM_OK) {
         code = clm_cp_stmt_next(stmt, &row, err);
     }
+    *out = (struct clm_cp_job){0}; /* not before: id may lie in *out */
     if (code == CLM_OK && !row) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no job '%.71s'", id);
     }

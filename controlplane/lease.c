@@ -139,7 +139,7 @@ CLM_CP_HANDLER(clm_cp_post_lease)
         clm_cp_answer_header(answer, "Clm-Job-State", job.state);
         return explain(req, answer, &job, &claim);
     }
-    code = clm_cp_job_load(req->tx, job.id, NULL, &job, err);
+    code = clm_cp_job_load(req->tx, req->param, NULL, &job, err);
     if (code == CLM_OK && claim.expect_attempt != 0 && claim.expect_attempt != job.attempt) {
         return clm_cp_answer_problem(req, answer, CLM_CP_CONFLICT,
                                      "this would be attempt %lld, not %lld", (long long)job.attempt,

@@ -73,12 +73,12 @@ static enum clm_code load(struct clm_cp_tx *tx, const char *sql, const struct cl
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
     bool row = false;
 
-    *out = (struct clm_cp_order){0};
     enum clm_code code = clm_cp_db_query(tx->db, &stmt, err, sql, values);
 
     if (code == CLM_OK) {
         code = clm_cp_stmt_next(stmt, &row, err);
     }
+    *out = (struct clm_cp_order){0}; /* not before: id may lie in *out */
     if (code == CLM_OK && !row) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no such order");
     }

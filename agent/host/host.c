@@ -91,11 +91,24 @@ void clm_host_close(struct clm_host *host)
     if (host == NULL) {
         return;
     }
+    clm_json_free(host->recovered);
     clm_trust_done(&host->trust);
     clm_rng_free(host->rng);
     clm_store_close(host->store);
     clm_fs_close_p(&host->lock_fd);
     free(host);
+}
+
+/* Before the first answer of this process, whatever was asked for: nothing else is true before. */
+static enum clm_code recover_once(struct clm_host *host, struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+
+    if (host->recovered == NULL) {
+        host->recovered = clm_json_new_array();
+        code = clm_host_recover(host, false, host->recovered, err);
+    }
+    return code;
 }
 
 enum clm_code clm_host_request(struct clm_host *host, const struct clm_host_session *session,
@@ -115,7 +128,10 @@ enum clm_code clm_host_request(struct clm_host *host, const struct clm_host_sess
         return clm_refuse(&call, err, CLM_E_PERM, "E_POLICY", "'%s' is for root on this host",
                           clm_op_name(op));
     }
-    code = operations[op](&call, err);
+    code = recover_once(host, err);
+    if (code == CLM_OK) {
+        code = operations[op](&call, err);
+    }
     if (code != CLM_OK) {
         fail->code = code;
         fail->retryable = fail->retryable || clm_code_is_transient(code);

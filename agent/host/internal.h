@@ -25,7 +25,8 @@ struct clm_host {
     int lock_fd;
     struct clm_rng *rng;
     struct clm_store *store;
-    struct clm_trust trust; /* agent_id "" before enrolment */
+    struct clm_trust trust;     /* agent_id "" before enrolment */
+    struct clm_json *recovered; /* what this process finished or undid; NULL: not looked yet */
 };
 
 /* One request being answered. */

@@ -75,9 +75,7 @@ enum clm_code clm_host_op_hello(struct clm_host_call *call, struct clm_err *err)
     int64_t version;
     enum clm_code code = clm_json_int(call->body, "v", 1, 1, &version, err);
 
-    if (code == CLM_OK) {
-        code = clm_host_recover(host, false, clm_json_set_array(call->reply, "recovered"), err);
-    }
+    clm_json_set_copy(call->reply, "recovered", host->recovered);
     policy_digest(host, digest);
     clm_json_set_int(call->reply, "v", 1);
     clm_json_set_str(call->reply, "version", CLM_VERSION);

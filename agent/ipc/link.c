@@ -19,6 +19,7 @@ struct clm_link {
     pid_t child; /* 0: none */
     int silence_ms;
     bool broken;
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": cannot be connected again */
     struct clm_link_handlers handlers;
 };
 
@@ -36,7 +37,7 @@ enum clm_code clm_link_from_fd_take(int fd, struct clm_link **out, struct clm_er
     return CLM_OK;
 }
 
-enum clm_code clm_link_connect(const char *socket_path, struct clm_link **out, struct clm_err *err)
+static enum clm_code dial(const char *socket_path, int *out_fd, struct clm_err *err)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     size_t len = strlen(socket_path);
@@ -59,7 +60,31 @@ enum clm_code clm_link_connect(const char *socket_path, struct clm_link **out, s
         }
         return clm_err_sys(err, sys, "connect to '%s'", socket_path);
     }
-    return clm_link_from_fd_take(fd, out, err);
+    *out_fd = fd;
+    return CLM_OK;
+}
+
+enum clm_code clm_link_connect(const char *socket_path, struct clm_link **out, struct clm_err *err)
+{
+    int fd = -1;
+    enum clm_code code = dial(socket_path, &fd, err);
+
+    if (code == CLM_OK) {
+        code = clm_link_from_fd_take(fd, out, err);
+    }
+    if (code == CLM_OK) {
+        memcpy((*out)->path, socket_path, strlen(socket_path) + 1);
+    }
+    return code;
+}
+
+void clm_link_rest(struct clm_link *link)
+{
+    if (link->path[0] != '\0' && link->fd >= 0) {
+        (void)close(link->fd);
+        link->fd = -1;
+        link->broken = false;
+    }
 }
 
 /* The connection is closed already, so the child ends by itself; a stuck one is not waited for. */
@@ -82,7 +107,9 @@ void clm_link_free(struct clm_link *link)
     if (link == NULL) {
         return;
     }
-    (void)close(link->fd);
+    if (link->fd >= 0) {
+        (void)close(link->fd);
+    }
     if (link->child > 0) {
         wait_for_child(link->child);
     }
@@ -276,7 +303,10 @@ enum clm_code clm_link_call(struct clm_link *link, enum clm_op op, const struct 
         return clm_err_set(err, CLM_E_NET, "%s: the connection to the host half is broken",
                            clm_op_name(op));
     }
-    enum clm_code code = converse(link, op, body, &in, err);
+    enum clm_code code = link->fd >= 0 ? CLM_OK : dial(link->path, &link->fd, err);
+    if (code == CLM_OK) {
+        code = converse(link, op, body, &in, err);
+    }
     clm_buf_done(&in.joined);
     if (code != CLM_OK) {
         link->broken = true;

@@ -42,6 +42,14 @@ CLM_MUST_USE enum clm_code clm_link_from_fd_take(int fd, struct clm_link **out,
 void clm_link_free(struct clm_link *link);
 CLM_DEFINE_CLEANUP(struct clm_link, clm_link_free);
 
+/*
+ * clm_link_rest() - lets go of the host half until the next call
+ *
+ * Effect  A link made by clm_link_connect() is closed and connected again by the next
+ *         clm_link_call(), also if it was broken; any other is left alone. The host half serves one
+ *         client at a time and hangs up on one that is silent: rest before waiting for others.
+ */
+void clm_link_rest(struct clm_link *link);
 /* Remembers a child process that clm_link_free() waits for. */
 void clm_link_set_child(struct clm_link *link, pid_t pid);
 /* What to do with events and calls; kept by value, arg borrowed until changed. NULL: nothing. */

@@ -46,29 +46,31 @@ static enum clm_code read_file(void *ctx, const char *path, size_t max, struct c
         return clm_err_set(err, CLM_E_INVAL, "'%s' is not a regular file", path);
     }
     for (;;) {
-        size_t room = max - got < READ_CHUNK ? max - got + 1 : READ_CHUNK;
+        char beyond; /* one byte behind the limit tells whether there is more */
+        bool is_full = got == max;
+        size_t room = max - got < READ_CHUNK ? max - got : READ_CHUNK;
         enum clm_code code = clm_buf_reserve(out, room, err);
         ssize_t n;
 
         if (code != CLM_OK) {
             return clm_err_wrap(err, code, "read '%s'", path);
         }
-        n = read(fd, out->data + out->len, room);
+        n = is_full ? read(fd, &beyond, 1) : read(fd, out->data + out->len, room);
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n < 0) {
             return clm_err_sys(err, errno, "read '%s'", path);
         }
-        got += (size_t)n;
-        if (got > max) {
-            return clm_err_set(err, CLM_E_LIMIT, "'%s' is larger than %zu bytes", path, max);
-        }
-        out->len += (size_t)n;
-        out->data[out->len] = '\0';
         if (n == 0) {
             return CLM_OK;
         }
+        if (is_full) {
+            return clm_err_set(err, CLM_E_LIMIT, "'%s' is larger than %zu bytes", path, max);
+        }
+        got += (size_t)n;
+        out->len += (size_t)n;
+        out->data[out->len] = '\0';
     }
 }
 

@@ -334,6 +334,9 @@ enum clm_code clm_job_host(struct clm_job *job, enum clm_op op, const struct clm
     struct clm_fail fail;
 
     enum clm_code code = clm_link_call(job->world->link, op, body, out_reply, &fail, err);
+
+    /* What comes next may be minutes of waiting for a CA; others want the host half meanwhile. */
+    clm_link_rest(job->world->link);
     if (code != CLM_OK && fail.code != CLM_OK) {
         (void)clm_job_fault(job, code, fail.problem, fail.hint);
         job->fault.retryable = fail.retryable;
