@@ -41,8 +41,10 @@ static void enter(struct clm_agent *agent, enum clm_agent_state state, const cha
                   int64_t now_s)
 {
     if (agent->state != state) {
-        clm_log_at(state == CLM_AGENT_CONNECTED ? CLM_LOG_NOTICE : CLM_LOG_WARNING, NULL, NULL,
-                   "control plane: %s%s%s", state_names[state], why[0] == '\0' ? "" : ": ", why);
+        bool is_good = state == CLM_AGENT_CONNECTED || state == CLM_AGENT_CONNECTING;
+
+        clm_log_at(is_good ? CLM_LOG_NOTICE : CLM_LOG_WARNING, NULL, NULL, "control plane: %s%s%s",
+                   state_names[state], why[0] == '\0' ? "" : ": ", why);
         agent->state = state;
         agent->since_s = now_s;
     }

@@ -133,11 +133,12 @@ static enum clm_code wait_until_issued(struct clm_job *job, struct clm_err *err)
 {
     char path[128];
     bool is_issued = false;
+    bool is_first = true;
     enum clm_code code = CLM_OK;
 
     clm_job_phase(job, "dcv", 30);
-    (void)snprintf(path, sizeof(path), "/agent/v1/orders/%s?wait=%d",
-                   clm_record_text(&job->record, "order_id"), ORDER_WAIT_S);
+    (void)snprintf(path, sizeof(path), "/agent/v1/orders/%s",
+                   clm_record_text(&job->record, "order_id"));
     while (code == CLM_OK && !is_issued) {
         const struct clm_api_request request = {
             .method = "GET", .path = path, .timeout_ms = (ORDER_WAIT_S + 25) * 1000};
@@ -153,8 +154,12 @@ static enum clm_code wait_until_issued(struct clm_job *job, struct clm_err *err)
             /* A server that does not hold the request must not be asked in a circle. */
             bool was_held = clm_clock_mono_ms() - start_ms >= ORDER_WAIT_S * 500;
 
-            code = clm_job_wait(job, is_issued || was_held ? 0 : ORDER_PAUSE_MS, err);
+            code = clm_job_wait(job, is_issued || was_held || is_first ? 0 : ORDER_PAUSE_MS, err);
         }
+        /* The state as it is first; only then is a change waited for. */
+        is_first = false;
+        (void)snprintf(path, sizeof(path), "/agent/v1/orders/%s?wait=%d",
+                       clm_record_text(&job->record, "order_id"), ORDER_WAIT_S);
     }
     return code;
 }

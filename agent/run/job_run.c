@@ -176,6 +176,13 @@ static int take_lease(struct clm_job *job)
 
     job->deadline_ms = clm_clock_mono_ms() + LEASE_TIME_MS;
     enum clm_code code = lease(job, &answer, &why);
+    if (code == CLM_E_REMOTE && strcmp(answer.problem, "conflict") == 0 &&
+        strcmp(clm_record_text(&job->record, "state"), "offered") == 0) {
+        /* We had it and never heard of it: the answer was lost. */
+        clm_api_response_done(&answer);
+        clm_json_set_str(job->record.root, "state", "running");
+        code = lease(job, &answer, &why);
+    }
     job->deadline_ms = deadline_ms;
     if (code == CLM_OK) {
         clm_api_response_done(&answer);

@@ -224,10 +224,10 @@ static void reap(struct supervisor *s, int64_t now_ms)
     int status = 0;
 
     if (s->net.pid > 0 && waitpid(s->net.pid, &status, WNOHANG) == s->net.pid) {
-        note_end(&s->net, status, false, now_ms);
+        note_end(&s->net, status, s->stop_deadline_ms != 0, now_ms);
     }
     if (s->host.pid > 0 && waitpid(s->host.pid, &status, WNOHANG) == s->host.pid) {
-        note_end(&s->host, status, status == 0, now_ms);
+        note_end(&s->host, status, status == 0 || s->stop_deadline_ms != 0, now_ms);
     }
 }
 
