@@ -130,6 +130,7 @@ static enum clm_code read_listens(const struct clm_conf_tree *tree, struct clm_s
                               node->line, clm_conf_arg(node, 1));
             continue;
         }
+        addr.is_https = node->n > 2 ? strcasecmp(node->args[2], "https") == 0 : addr.port == 443;
         find_bound(service, &addr);
         if (addr.connect[0] == '\0') {
             code = clm_remark(&service->remarks, err,
@@ -247,7 +248,6 @@ static enum clm_code new_vhost(struct clm_apache_view *view, const struct clm_co
 {
     struct clm_apache_vhost *grown = grow(view->vhosts, view->n_vhosts, sizeof(*grown));
     struct clm_apache_vhost *vhost;
-    const struct clm_conf_node *engine;
 
     if (grown == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "virtual hosts");
@@ -255,9 +255,40 @@ static enum clm_code new_vhost(struct clm_apache_view *view, const struct clm_co
     view->vhosts = grown;
     vhost = &view->vhosts[view->n_vhosts++];
     *vhost = (struct clm_apache_vhost){.node = node};
-    engine = clm_apache_setting(view, vhost, "sslengine");
-    vhost->tls = engine != NULL && strcasecmp(clm_conf_arg(engine, 1), "on") == 0;
     return read_names(vhost, err);
+}
+
+/* The protocol of a virtual host is that of the first Listen for its first address with a port
+ * (ap_setup_listeners() in server/listen.c). The main server has no address. */
+static bool is_https(const struct clm_apache_vhost *vhost, const struct listening *listening)
+{
+    for (size_t i = 1; i < vhost->node->n; i++) {
+        struct clm_apache_addr addr;
+
+        if (!parse_addr(vhost->node->args[i], false, &addr) || addr.port == 0) {
+            continue;
+        }
+        for (size_t l = 0; l < listening->n; l++) {
+            if (listening->v[l].port == addr.port) {
+                return listening->v[l].is_https;
+            }
+        }
+    }
+    return false;
+}
+
+/* Without SSLEngine, what is https and has a certificate speaks TLS (ssl_init_Module() of mod_ssl).
+ * "optional" begins in plain text. */
+static bool speaks_tls(const struct clm_apache_view *view, const struct clm_apache_vhost *vhost,
+                       const struct listening *listening)
+{
+    const struct clm_conf_node *engine = clm_apache_setting(view, vhost, "sslengine");
+
+    if (engine != NULL) {
+        return strcasecmp(clm_conf_arg(engine, 1), "on") == 0;
+    }
+    return is_https(vhost, listening) &&
+           clm_apache_setting(view, vhost, "sslcertificatefile") != NULL;
 }
 
 static enum clm_code read_addrs(struct clm_apache_vhost *vhost, const struct listening *listening,
@@ -334,6 +365,10 @@ static enum clm_code add_main(struct clm_apache_view *view, const struct listeni
 {
     enum clm_code code = new_vhost(view, &view->tree->root, err);
 
+    if (code == CLM_OK) {
+        view->vhosts[view->n_vhosts - 1].tls =
+            speaks_tls(view, &view->vhosts[view->n_vhosts - 1], listening);
+    }
     for (size_t i = 0; i < listening->n && code == CLM_OK; i++) {
         struct clm_apache_addr addr = {.host = "*", .port = listening->v[i].port};
 
@@ -362,6 +397,7 @@ enum clm_code clm_apache_view_make(struct clm_apache_view *out, struct clm_servi
         if (code == CLM_OK) {
             struct clm_apache_vhost *vhost = &out->vhosts[out->n_vhosts - 1];
 
+            vhost->tls = speaks_tls(out, vhost, &listening);
             code = read_addrs(vhost, &listening, &service->remarks, err);
         }
     }

@@ -22,6 +22,7 @@
 
 /* One address and port a virtual host answers on. */
 struct clm_apache_addr {
+    bool is_https; /* of a Listen line: its protocol, which is "https" by default on port 443 */
     char host[CLM_ADDR_SIZE]; /* "*" or numeric: hosts with the same compete by name */
     uint16_t port;
     char connect[CLM_ADDR_SIZE]; /* where to reach it from this host; "" if nothing listens */

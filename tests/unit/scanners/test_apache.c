@@ -280,6 +280,47 @@ static void rewriting_is_judged(void **state)
     }
 }
 
+/* As httpd 2.4.71 was seen to behave. */
+static void https_sockets_speak_tls_unless_told_otherwise(void **state)
+{
+    static const struct {
+        const char *listen;
+        const char *host;
+        const char *body;
+        bool tls;
+    } cases[] = {
+        {"Listen 443", "*:443", "SSLCertificateFile /a", true},
+        {"Listen 443 http", "*:443", "SSLCertificateFile /a", false},
+        {"Listen 443", "*:443", "SSLEngine off\nSSLCertificateFile /a", false},
+        {"Listen 443", "*:443", "SSLEngine optional\nSSLCertificateFile /a", false},
+        {"Listen 80", "*:80", "SSLCertificateFile /a", false},
+        {"Listen 80 https", "*:80", "SSLCertificateFile /a", true},
+        {"Listen 80 HTTPS", "*:80", "SSLCertificateFile /a", true},
+        {"Listen 80 https", "*:80", "SSLEngine off\nSSLCertificateFile /a", false},
+        {"Listen 443", "*:443", "", false},
+        {"Listen 443\nSSLEngine off", "*:443", "SSLCertificateFile /a", false},
+        {"Listen 443\nSSLCertificateFile /a", "*:443", "", true},
+        {"Listen 443", "*", "SSLCertificateFile /a", false},
+        {"Listen 443\nListen 80", "*:80 *:443", "SSLCertificateFile /a", false},
+        {"Listen 80", "*:80", "SSLEngine on\nSSLCertificateFile /a", true},
+    };
+    const struct clm_service *s;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[1024];
+
+        (void)snprintf(text, sizeof(text),
+                       "%s\n<VirtualHost %s>\nServerName a.example\n%s\n</VirtualHost>\n",
+                       cases[i].listen, cases[i].host, cases[i].body);
+        s = scan_text(*state, text);
+        if ((s->n_targets == 1) != cases[i].tls || (s->n_webroots == 0) != cases[i].tls) {
+            fail_msg("case %zu: %zu targets, %zu web roots", i, s->n_targets, s->n_webroots);
+        }
+    }
+    s = scan_text(*state, "Listen 443\nServerName m.example\nSSLCertificateFile /a\n");
+    assert_int_equal(s->n_targets, 0); /* the main server has no address of its own */
+}
+
 static void mod_md_is_left_alone(void **state)
 {
     const struct clm_service *s = scan_text(
@@ -311,6 +352,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(files_of_the_main_server_are_inherited_one_by_one,
                                         set_up_bare, tear_down),
         cmocka_unit_test_setup_teardown(rewriting_is_judged, set_up_bare, tear_down),
+        cmocka_unit_test_setup_teardown(https_sockets_speak_tls_unless_told_otherwise, set_up_bare,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(mod_md_is_left_alone, set_up_bare, tear_down),
         cmocka_unit_test_setup_teardown(a_broken_configuration_is_a_remark, set_up_bare, tear_down),
     };
