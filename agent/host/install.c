@@ -147,9 +147,9 @@ static enum clm_code keep_history(struct clm_host *host, const struct clm_instal
 static enum clm_code keep_generation(struct clm_host *host, const struct clm_install *install,
                                      struct clm_generation *now, struct clm_err *err)
 {
-    enum clm_code code = clm_store_generation_add(
-        host->store, install->target, install->bundle->leaf.sha256, host->config->deploy.retain,
-        host->io->now_s(host->io->ctx), NULL, err);
+    enum clm_code code =
+        clm_store_generation_add(host->store, install->target, install->bundle->leaf.sha256,
+                                 host->config->deploy.retain, host->io->now_s(host->io->ctx), err);
 
     return code == CLM_OK ? clm_store_generation_current(host->store, install->target, now, err)
                           : code;

@@ -172,8 +172,7 @@ enum clm_code clm_host_bundle_take(struct clm_host_call *call, const char *key_r
     }
     if (code == CLM_OK) {
         clm_json_set_str(meta, "certificate_id", certificate_id);
-        code = clm_store_bundle_put(host->store, key_ref, &bundle.leaf, &bundle.leaf_pem,
-                                    &bundle.chain_pem, meta, err);
+        code = clm_store_bundle_put(host->store, key_ref, &bundle, meta, err);
     }
     if (code != CLM_OK) {
         return clm_err_wrap(err, code, "certificate refused");

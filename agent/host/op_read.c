@@ -40,7 +40,7 @@ static void repair_generation(struct clm_host *host, const struct clm_txn_outcom
     if (outcome->result == CLM_TXN_SUCCEEDED && outcome->after_sha256[0] != '\0') {
         clm_ignore(clm_store_generation_add(host->store, outcome->target, outcome->after_sha256,
                                             host->config->deploy.retain,
-                                            host->io->now_s(host->io->ctx), NULL, NULL));
+                                            host->io->now_s(host->io->ctx), NULL));
     }
 }
 

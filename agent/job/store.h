@@ -23,11 +23,11 @@
 #include "agent/model/plan.h"
 #include "agent/model/target.h"
 
-#define CLM_KEY_REF_SIZE      65            /* "key_<ULID>" or any [A-Za-z0-9_-]{1,64}, and a NUL */
-#define CLM_STORE_META_MAX    (64u * 1024u) /* bytes of a meta.json or target.json */
-#define CLM_STORE_CSR_MAX     (64u * 1024u) /* bytes; protocol.md 6.4 */
-#define CLM_STORE_RETAIN_MIN  2             /* the installed generation and the one before */
-#define CLM_STORE_HISTORY_MAX (1024u * 1024u) /* bytes of history.jsonl; then the older half goes */
+#define CLM_KEY_REF_SIZE      65       /* "key_<ULID>" or any [A-Za-z0-9_-]{1,64}, and a NUL */
+#define CLM_STORE_META_MAX    65536u   /* bytes of a meta.json or target.json */
+#define CLM_STORE_CSR_MAX     65536u   /* bytes; protocol.md 6.4 */
+#define CLM_STORE_RETAIN_MIN  2        /* the installed generation and the one before */
+#define CLM_STORE_HISTORY_MAX 1048576u /* bytes of history.jsonl; then the older half goes */
 
 struct clm_store;
 
@@ -69,16 +69,14 @@ CLM_MUST_USE enum clm_code clm_store_key_remove(struct clm_store *store, const c
  * clm_store_bundle_put() - makes a bundle of a waiting key and an issued certificate
  *
  * In      key_ref   of clm_store_key_put(); its key is copied
- *         leaf      what the leaf says (agent/crypto parses it); leaf->sha256 names the bundle
- *         leaf_pem  one certificate; chain_pem: intermediates, nearest first, may be empty
+ *         bundle    leaf (its sha256 names the bundle), leaf_pem and chain_pem are stored; key_path
+ *                   is not looked at
  *         meta      more members to keep (certificate_id ...), an object; may be NULL
  * Errors  NOTFOUND key_ref; CONFLICT that bundle is there with another key (nothing changed). The
  *         same bundle again is success. The caller has checked that key and leaf match.
  */
 CLM_MUST_USE enum clm_code clm_store_bundle_put(struct clm_store *store, const char *key_ref,
-                                                const struct clm_cert_info *leaf,
-                                                const struct clm_buf *leaf_pem,
-                                                const struct clm_buf *chain_pem,
+                                                const struct clm_bundle *bundle,
                                                 const struct clm_json *meta, struct clm_err *err);
 /* out was set with CLM_BUNDLE_INIT. Errors: NOTFOUND; INVAL sha256 is not 64 lower-case digits. */
 CLM_MUST_USE enum clm_code clm_store_bundle_get(struct clm_store *store, const char *sha256,
@@ -117,13 +115,11 @@ void clm_generations_done(struct clm_generations *generations); /* for CLM_CLEAN
  *         retain  generations kept, at least CLM_STORE_RETAIN_MIN; older ones go, and with them
  *                 bundles that no target has any more. Never the installed one nor the one
  *                 installed before it.
- * Out     out_version  may be NULL
  * Errors  NOTFOUND no such bundle; INVAL target
  */
 CLM_MUST_USE enum clm_code clm_store_generation_add(struct clm_store *store, const char *target,
                                                     const char *sha256, uint32_t retain,
-                                                    int64_t now_s, uint32_t *out_version,
-                                                    struct clm_err *err);
+                                                    int64_t now_s, struct clm_err *err);
 /* A target never heard of has none. */
 CLM_MUST_USE enum clm_code clm_store_generation_list(struct clm_store *store, const char *target,
                                                      struct clm_generations *out,

@@ -94,27 +94,26 @@ static bool is_made_of(struct clm_store *store, const char *sha256, const char *
 }
 
 enum clm_code clm_store_bundle_put(struct clm_store *store, const char *key_ref,
-                                   const struct clm_cert_info *leaf, const struct clm_buf *leaf_pem,
-                                   const struct clm_buf *chain_pem, const struct clm_json *meta,
+                                   const struct clm_bundle *bundle, const struct clm_json *meta,
                                    struct clm_err *err)
 {
     CLM_CLEANUP(clm_store_key_done) struct clm_store_key key = CLM_STORE_KEY_INIT;
     CLM_CLEANUP(clm_buf_done) struct clm_buf key_pem = CLM_BUF_SECRET_INIT(CLM_KEY_PEM_MAX);
-    const struct clm_store_new_bundle bundle = {.key_pem = &key_pem,
-                                                .key_ref = key_ref,
-                                                .leaf = leaf,
-                                                .leaf_pem = leaf_pem,
-                                                .chain_pem = chain_pem,
-                                                .meta = meta};
+    const struct clm_store_new_bundle fresh = {.key_pem = &key_pem,
+                                               .key_ref = key_ref,
+                                               .leaf = &bundle->leaf,
+                                               .leaf_pem = &bundle->leaf_pem,
+                                               .chain_pem = &bundle->chain_pem,
+                                               .meta = meta};
     enum clm_code code = clm_store_key_get(store, key_ref, &key, err);
 
     if (code == CLM_E_NOTFOUND) { /* the same again, after the waiting key was removed */
-        return is_made_of(store, leaf->sha256, key_ref) ? CLM_OK : code;
+        return is_made_of(store, bundle->leaf.sha256, key_ref) ? CLM_OK : code;
     }
     if (code == CLM_OK) {
         code = clm_fs_read(key.key_path, CLM_KEY_PEM_MAX, &key_pem, err);
     }
-    return code != CLM_OK ? code : clm_store_bundle_write(store, &bundle, err);
+    return code != CLM_OK ? code : clm_store_bundle_write(store, &fresh, err);
 }
 
 static enum clm_code read_part(struct clm_store *store, const char *sha256, const char *file,

@@ -6,7 +6,7 @@
 #include "agent/base/str.h"
 #include "agent/job/store_int.h"
 
-#define LINE_MAX_BYTES (64u * 1024u)
+#define LINE_MAX_BYTES 65536u
 
 static enum clm_code history_path(const struct clm_store *store, char *dst, struct clm_err *err)
 {

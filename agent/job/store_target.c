@@ -327,7 +327,7 @@ static enum clm_code has_bundle(const struct clm_store *store, const char *sha25
 
 enum clm_code clm_store_generation_add(struct clm_store *store, const char *target,
                                        const char *sha256, uint32_t retain, int64_t now_s,
-                                       uint32_t *out_version, struct clm_err *err)
+                                       struct clm_err *err)
 {
     CLM_CLEANUP(ledger_done) struct ledger ledger = {0};
     CLM_CLEANUP(clm_strs_done) struct clm_strs dropped = {0};
@@ -352,9 +352,6 @@ enum clm_code clm_store_generation_add(struct clm_store *store, const char *targ
     }
     g->at_s = now_s;
     install(&ledger, g->version);
-    if (out_version != NULL) {
-        *out_version = g->version;
-    }
     ledger.list.retain = retain < CLM_STORE_RETAIN_MIN ? CLM_STORE_RETAIN_MIN : retain;
     if (ledger.list.retain > GENERATIONS_MAX) {
         ledger.list.retain = GENERATIONS_MAX;

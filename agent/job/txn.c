@@ -20,9 +20,7 @@ static enum clm_code say(struct clm_txn *t, enum clm_txn_state state, struct clm
 /* On the way back: if it cannot be said, recovery undoes all the same. */
 static void try_to_say(struct clm_txn *t, enum clm_txn_state state)
 {
-    enum clm_code ignored = say(t, state, NULL);
-
-    (void)ignored;
+    clm_ignore(say(t, state, NULL));
 }
 
 static enum clm_code not_cancelled(const struct clm_txn *t, struct clm_err *err)

@@ -177,9 +177,7 @@ enum clm_code clm_txn_journal_publish(struct clm_txn *t, struct clm_err *err)
         memcpy(t->journal, live, sizeof(live));
         return code != CLM_OK ? code : open_log(t, err);
     }
-    if (clm_fs_remove_dir(prep, NULL) != CLM_OK) {
-        return code; /* the next recovery removes it; the first error counts */
-    }
+    clm_ignore(clm_fs_remove_dir(prep, NULL)); /* else the next recovery removes it */
     return code;
 }
 

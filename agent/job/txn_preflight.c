@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/base/fs.h"
+#include "agent/base/proc.h"
 #include "agent/base/str.h"
 #include "agent/crypto/armor.h"
 #include "agent/crypto/cert.h"
@@ -13,7 +14,7 @@
 #include "agent/job/txn_int.h"
 
 #define CHECK_TIMEOUT_MS 30000u
-#define SPARE_BYTES      (1024u * 1024u) /* left free for others; reliability.md 4.4 P2 */
+#define SPARE_BYTES      1048576u /* left free for others; reliability.md 4.4 P2 */
 #define KEY_MODE         0600u
 #define CERT_MODE        0644u
 
@@ -318,7 +319,7 @@ static void last_line(const struct clm_buf *output, char *dst, size_t size)
 
 static enum clm_code run_check(struct clm_txn *t, const struct clm_step *step, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf output = CLM_BUF_INIT(64u * 1024u);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf output = CLM_BUF_INIT(CLM_PROC_OUTPUT_MAX);
     const struct clm_io *io = t->env->io;
     const char **argv = calloc(step->argv.n + 1, sizeof(*argv));
     uint32_t timeout_ms = t->env->check_timeout_ms;

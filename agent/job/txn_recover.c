@@ -13,9 +13,7 @@ static void say(struct clm_txn *t, enum clm_txn_state state)
     const struct clm_io *io = t->env->io;
 
     /* If it cannot be said, the next recovery finds the same files and does the same. */
-    enum clm_code ignored = clm_txn_log_append(&t->log, state, io->now_s(io->ctx) * 1000, NULL);
-
-    (void)ignored;
+    clm_ignore(clm_txn_log_append(&t->log, state, io->now_s(io->ctx) * 1000, NULL));
 }
 
 static void blocked(struct clm_txn *t, enum clm_code code, struct clm_err *err)

@@ -249,13 +249,10 @@ static void the_store_flushes_in_order(void **state)
     start_watch(&w);
     assert_int_equal(clm_store_open(scene.state, &store, &err), CLM_OK);
     put_key(store, "key_a");
-    assert_int_equal(clm_store_bundle_put(store, "key_a", &certs.new_bundle.leaf,
-                                          &certs.new_bundle.leaf_pem, &certs.new_bundle.chain_pem,
-                                          NULL, &err),
-                     CLM_OK);
+    assert_int_equal(clm_store_bundle_put(store, "key_a", &certs.new_bundle, NULL, &err), CLM_OK);
     assert_int_equal(clm_store_import(store, &scene.plan, 1, NULL, &err), CLM_OK);
     assert_int_equal(clm_store_generation_add(store, "nginx:www.example",
-                                              certs.new_bundle.leaf.sha256, 3, 2, NULL, &err),
+                                              certs.new_bundle.leaf.sha256, 3, 2, &err),
                      CLM_OK);
     assert_int_equal(clm_store_key_remove(store, "key_a", &err), CLM_OK);
     end_watch(&w);

@@ -57,14 +57,30 @@ static void put_key(struct act *act, const char *key_ref)
 }
 
 /* A bundle that differs from others in its name only: the store does not look inside. */
+static enum clm_code try_bundle(struct act *act, char digit, char *out_sha256)
+{
+    struct clm_bundle bundle = certs.new_bundle; /* borrowed, but for the name */
+
+    memset(bundle.leaf.sha256, digit, CLM_SHA256_HEX_SIZE - 1);
+    memcpy(out_sha256, bundle.leaf.sha256, CLM_SHA256_HEX_SIZE);
+    return clm_store_bundle_put(act->store, "key_a", &bundle, NULL, &act->err);
+}
+
 static void put_bundle(struct act *act, char digit, char *out_sha256)
 {
-    struct clm_cert_info leaf = certs.new_bundle.leaf;
+    ok(act, try_bundle(act, digit, out_sha256));
+}
 
-    memset(leaf.sha256, digit, CLM_SHA256_HEX_SIZE - 1);
-    ok(act, clm_store_bundle_put(act->store, "key_a", &leaf, &certs.new_bundle.leaf_pem,
-                                 &certs.new_bundle.chain_pem, NULL, &act->err));
-    memcpy(out_sha256, leaf.sha256, CLM_SHA256_HEX_SIZE);
+/* Installs it; returns the version it got. */
+static uint32_t install(struct act *act, const char *sha256, uint32_t retain)
+{
+    struct clm_generation g = {0};
+
+    ok(act, clm_store_generation_add(act->store, TARGET, sha256, retain, 1, &act->err));
+    ok(act, clm_store_generation_current(act->store, TARGET, &g, &act->err));
+    assert_string_equal(g.sha256, sha256);
+    assert_true(g.is_installed);
+    return g.version;
 }
 
 /* ---- keys ---- */
@@ -153,9 +169,7 @@ static void a_bundle_comes_back_and_can_be_deployed(void **state)
     put_key(&act, "key_a");
     clm_json_set_str(meta, "order_id", "ord_1");
     for (int twice = 0; twice < 2; twice++) {
-        ok(&act, clm_store_bundle_put(act.store, "key_a", &certs.new_bundle.leaf,
-                                      &certs.new_bundle.leaf_pem, &certs.new_bundle.chain_pem, meta,
-                                      &act.err));
+        ok(&act, clm_store_bundle_put(act.store, "key_a", &certs.new_bundle, meta, &act.err));
     }
     ok(&act, clm_store_key_remove(act.store, "key_a", &act.err));
     ok(&act, clm_store_bundle_get(act.store, sha256, &bundle, &act.err));
@@ -173,7 +187,6 @@ static void a_bundle_comes_back_and_can_be_deployed(void **state)
 
 static void a_bundle_keeps_its_key(void **state)
 {
-    CLM_CLEANUP(clm_bundle_done) struct clm_bundle bundle = CLM_BUNDLE_INIT;
     struct act act;
     char sha256[CLM_SHA256_HEX_SIZE] = "";
 
@@ -184,13 +197,7 @@ static void a_bundle_keeps_its_key(void **state)
     ok(&act, clm_store_key_remove(act.store, "key_a", &act.err));
     put_bundle(&act, 'a', sha256); /* the same again needs no key */
     ok(&act, clm_store_key_put(act.store, "key_a", &certs.old_leaf.key_pem, NULL, NULL, &act.err));
-    bundle.leaf = certs.new_bundle.leaf;
-    memcpy(bundle.leaf.sha256, sha256, sizeof(sha256));
-    assert_int_equal(clm_store_bundle_put(act.store, "key_a", &bundle.leaf,
-                                          &certs.new_bundle.leaf_pem, &certs.new_bundle.chain_pem,
-                                          NULL, &act.err),
-                     CLM_E_CONFLICT);
-    memset(&bundle.leaf, 0, sizeof(bundle.leaf));
+    assert_int_equal(try_bundle(&act, 'a', sha256), CLM_E_CONFLICT);
     end(&act);
 }
 
@@ -206,9 +213,9 @@ static void unknown_bundles_and_bad_names_are_told_apart(void **state)
         CLM_E_NOTFOUND);
     assert_int_equal(clm_store_bundle_get(act.store, "../keys/key_a", &bundle, &act.err),
                      CLM_E_INVAL);
-    assert_int_equal(clm_store_generation_add(act.store, TARGET, certs.new_bundle.leaf.sha256, 3, 1,
-                                              NULL, &act.err),
-                     CLM_E_NOTFOUND);
+    assert_int_equal(
+        clm_store_generation_add(act.store, TARGET, certs.new_bundle.leaf.sha256, 3, 1, &act.err),
+        CLM_E_NOTFOUND);
     end(&act);
 }
 
@@ -227,16 +234,13 @@ static void generations_grow_and_the_oldest_go(void **state)
     struct act act;
     char sha256[6][CLM_SHA256_HEX_SIZE];
     struct clm_generation g;
-    uint32_t version = 0;
 
     (void)state;
     begin(&act);
     put_key(&act, "key_a");
     for (size_t i = 0; i < 6; i++) {
         put_bundle(&act, (char)('a' + i), sha256[i]);
-        ok(&act, clm_store_generation_add(act.store, TARGET, sha256[i], 3, (int64_t)i, &version,
-                                          &act.err));
-        assert_int_equal(version, i + 1);
+        assert_int_equal(install(&act, sha256[i], 3), i + 1);
     }
     ok(&act, clm_store_generation_list(act.store, TARGET, &list, &act.err));
     assert_int_equal(list.n, 3);
@@ -257,20 +261,18 @@ static void the_installed_one_and_the_one_before_never_go(void **state)
     struct act act;
     char sha256[5][CLM_SHA256_HEX_SIZE];
     struct clm_generation g;
-    uint32_t version = 0;
 
     (void)state;
     begin(&act);
     put_key(&act, "key_a");
     for (size_t i = 0; i < 4; i++) {
         put_bundle(&act, (char)('a' + i), sha256[i]);
-        ok(&act, clm_store_generation_add(act.store, TARGET, sha256[i], 4, 1, NULL, &act.err));
+        assert_int_equal(install(&act, sha256[i], 4), i + 1);
     }
     /* back to the oldest, which now must outlive younger ones */
-    ok(&act, clm_store_generation_add(act.store, TARGET, sha256[0], 4, 2, &version, &act.err));
-    assert_int_equal(version, 1);
+    assert_int_equal(install(&act, sha256[0], 4), 1);
     put_bundle(&act, 'e', sha256[4]);
-    ok(&act, clm_store_generation_add(act.store, TARGET, sha256[4], 2, 3, NULL, &act.err));
+    assert_int_equal(install(&act, sha256[4], 2), 5);
     assert_true(has_bundle(&act, sha256[0]));
     assert_true(has_bundle(&act, sha256[4]));
     assert_false(has_bundle(&act, sha256[1]) || has_bundle(&act, sha256[2]) ||
@@ -290,11 +292,11 @@ static void a_bundle_of_two_targets_stays_for_the_second(void **state)
     begin(&act);
     put_key(&act, "key_a");
     put_bundle(&act, 'a', sha256[0]);
-    ok(&act, clm_store_generation_add(act.store, "apache:x", sha256[0], 2, 1, NULL, &act.err));
-    ok(&act, clm_store_generation_add(act.store, TARGET, sha256[0], 2, 1, NULL, &act.err));
+    ok(&act, clm_store_generation_add(act.store, "apache:x", sha256[0], 2, 1, &act.err));
+    ok(&act, clm_store_generation_add(act.store, TARGET, sha256[0], 2, 1, &act.err));
     for (size_t i = 1; i < 4; i++) {
         put_bundle(&act, (char)('a' + i), sha256[i]);
-        ok(&act, clm_store_generation_add(act.store, TARGET, sha256[i], 2, 1, NULL, &act.err));
+        ok(&act, clm_store_generation_add(act.store, TARGET, sha256[i], 2, 1, &act.err));
     }
     assert_true(has_bundle(&act, sha256[0]));
     assert_false(has_bundle(&act, sha256[1]));
@@ -450,7 +452,7 @@ static void everything(struct act *act)
     put_key(act, "key_a");
     for (char digit = 'a'; digit < 'e'; digit++) {
         put_bundle(act, digit, sha256);
-        ok(act, clm_store_generation_add(act->store, TARGET, sha256, 2, 1, NULL, &act->err));
+        ok(act, clm_store_generation_add(act->store, TARGET, sha256, 2, 1, &act->err));
     }
     ok(act, clm_store_key_remove(act->store, "key_a", &act->err));
 }
