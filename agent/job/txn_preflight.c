@@ -299,22 +299,25 @@ static enum clm_code check_expected(const struct clm_txn *t, const char *expect,
 
 /* ---- programs and units ---- */
 
-/* The last line that says something, for the error message. */
-static void last_line(const struct clm_buf *output, char *dst, size_t size)
+/* What the program said, its lines joined: the first one often names the place, the last one only
+ * that the test failed. */
+static void join_lines(const struct clm_buf *output, char *dst, size_t size)
 {
-    const char *text = clm_buf_str(output);
-    size_t end = strlen(text);
-    size_t start;
+    const char *at = clm_buf_str(output);
+    size_t len = 0;
 
-    while (end > 0 && (unsigned char)text[end - 1] <= ' ') {
-        end--;
+    dst[0] = '\0';
+    while (*at != '\0' && len + 1 < size) {
+        size_t n = strcspn(at, "\n");
+
+        if (n > 0) {
+            int written =
+                snprintf(dst + len, size - len, "%s%.*s", len > 0 ? "; " : "", (int)n, at);
+
+            len += written > 0 ? (size_t)written : 0;
+        }
+        at += n + (at[n] == '\n');
     }
-    start = end;
-    while (start > 0 && text[start - 1] != '\n') {
-        start--;
-    }
-    (void)snprintf(dst, size, "%.*s", (int)(end - start < size ? end - start : size - 1),
-                   text + start);
 }
 
 static enum clm_code run_check(struct clm_txn *t, const struct clm_step *step, struct clm_err *err)
@@ -323,7 +326,7 @@ static enum clm_code run_check(struct clm_txn *t, const struct clm_step *step, s
     const struct clm_io *io = t->env->io;
     const char **argv = calloc(step->argv.n + 1, sizeof(*argv));
     uint32_t timeout_ms = t->env->check_timeout_ms;
-    char line[256];
+    char line[384]; /* fits an error message with the program in front */
     int status = 0;
     enum clm_code code;
 
@@ -336,7 +339,7 @@ static enum clm_code run_check(struct clm_txn *t, const struct clm_step *step, s
     code = io->run(io->ctx, argv, timeout_ms > 0 ? timeout_ms : CHECK_TIMEOUT_MS, &status, &output,
                    err);
     if (code == CLM_OK && status != 0) {
-        last_line(&output, line, sizeof(line));
+        join_lines(&output, line, sizeof(line));
         code = clm_err_set(err, CLM_E_CONFIG, "'%s' exited with %d: %s", argv[0], status, line);
     }
     free(argv);
