@@ -147,6 +147,7 @@ static enum clm_code show_row(struct clm_cp_stmt *stmt, bool full, struct clm_js
     char fingerprint[CLM_CP_FINGERPRINT_SIZE];
 
     clm_json_set_str(obj, "id", clm_cp_stmt_text(stmt, 0));
+    clm_json_set_str(obj, "agent_id", clm_cp_stmt_text(stmt, 0));
     clm_json_set_str(obj, "status", clm_cp_stmt_text(stmt, 1));
     enum clm_code code = set_stored(obj, "host", clm_cp_stmt_text(stmt, 2), err);
 

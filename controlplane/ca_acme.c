@@ -393,4 +393,8 @@ static enum clm_code step(struct clm_cp_work *work, const struct clm_cp_order *o
     return code == CLM_OK ? move_on(&session, order, err) : code;
 }
 
-const struct clm_cp_connector_ops clm_cp_acme_ops = {.name = "acme", .step = step};
+const struct clm_cp_connector_ops clm_cp_acme_ops = {
+    .name = "acme",
+    .tries_max = 20, /* a CA may be away for a quarter of an hour */
+    .step = step,
+};

@@ -221,4 +221,8 @@ static enum clm_code step(struct clm_cp_work *work, const struct clm_cp_order *o
     return code == CLM_OK ? issue(work, order, err) : code;
 }
 
-const struct clm_cp_connector_ops clm_cp_builtin_ops = {.name = "builtin", .step = step};
+const struct clm_cp_connector_ops clm_cp_builtin_ops = {
+    .name = "builtin",
+    .tries_max = 3, /* the agent has fetched the file itself before it said ready */
+    .step = step,
+};

@@ -33,6 +33,7 @@ static enum clm_code set_stored(struct clm_json *obj, const char *key, struct cl
 static enum clm_code show_row(struct clm_cp_stmt *stmt, struct clm_json *obj, struct clm_err *err)
 {
     clm_json_set_str(obj, "id", clm_cp_stmt_text(stmt, 0));
+    clm_json_set_str(obj, "certificate_id", clm_cp_stmt_text(stmt, 0));
     clm_json_set_str(obj, "agent_id", clm_cp_stmt_text(stmt, 1));
     clm_json_set_str(obj, "target", clm_cp_stmt_text(stmt, 2));
     enum clm_code code = set_stored(obj, "names", stmt, 3, err);

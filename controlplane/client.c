@@ -42,6 +42,9 @@ static enum clm_code read_line(const char *dir, const char *name, struct clm_buf
     }
     if (code != CLM_OK) {
         (void)clm_err_wrap(err, code, "is a control plane served from '%s'? (--data)", dir);
+        if (err != NULL) {
+            err->code = CLM_E_CONFIG;
+        }
         return CLM_E_CONFIG;
     }
     return CLM_OK;

@@ -32,7 +32,7 @@ static const struct number_option numbers[] = {
     NUMBER(retry_cap_s, 1, 86400, 3600),
     NUMBER(reconnect_spread_s, 1, 900, 30),
     NUMBER(agent_per_min, 1, 60000, 60),
-    NUMBER(agent_burst, 1, 10000, 30),
+    NUMBER(agent_burst, 1, 10000, 120), /* one order with its deployment is some 20 requests */
     NUMBER(enroll_per_min, 1, 60000, 60),
     NUMBER(enroll_burst, 1, 10000, 10),
     NUMBER(token_per_min, 1, 60000, 10),
@@ -282,6 +282,9 @@ enum clm_code clm_cp_conf_load(struct clm_cp_conf *conf, const char *path, struc
     }
     if (code != CLM_OK) {
         (void)clm_err_wrap(err, code, "'%s'", path);
+        if (err != NULL) {
+            err->code = CLM_E_CONFIG;
+        }
         return CLM_E_CONFIG;
     }
     return CLM_OK;

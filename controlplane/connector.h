@@ -26,7 +26,8 @@ typedef enum clm_code (*clm_cp_step_fn)(struct clm_cp_work *work, const struct c
                                         struct clm_err *err);
 
 struct clm_cp_connector_ops {
-    const char *name; /* as in the configuration */
+    const char *name;  /* as in the configuration */
+    int64_t tries_max; /* of one step, with waits of 1, 2, 4 ... 60 s */
     clm_cp_step_fn step;
 };
 

@@ -21,8 +21,9 @@
 
 #define THREADS           4
 #define CONNECTIONS_MAX   20000
-#define IDLE_TIMEOUT_S    90            /* wait_max_s + 25 at least: protocol.md 7.6 rule 6 */
-#define CONNECTION_MEMORY (32u * 1024u) /* a head of 8 KiB is refused by us, not by the library */
+#define IDLE_TIMEOUT_S    90              /* wait_max_s + 25 at least: protocol.md 7.6 rule 6 */
+#define CONNECTION_MEMORY (32u * 1024u)   /* a head of 8 KiB is refused by us, not by the library */
+#define DROP_MAX          (1024u * 1024u) /* bytes read beyond a limit before we hang up */
 #define STOP_WAIT_MS      3000
 
 struct clm_cp_listener_state {
@@ -41,7 +42,8 @@ struct exchange {
     struct clm_cp_waiter waiter;
     struct clm_cp_peer peer;
     struct clm_buf raw;
-    bool is_too_large;
+    bool is_too_large; /* the rest is read and dropped, so that the client reads our answer */
+    size_t dropped;
     bool was_dispatched;
 };
 
@@ -92,14 +94,17 @@ static bool is_head_too_large(struct MHD_Connection *connection)
     return info != NULL && info->header_size > CLM_CP_HEADER_IN_MAX;
 }
 
-static bool has_long_body(struct MHD_Connection *connection, size_t max)
+/* The announced length; 0 if there is none. */
+static uint64_t body_length(struct MHD_Connection *connection)
 {
     const char *length =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     int64_t bytes = 0;
 
-    return length != NULL &&
-           (clm_str_to_int(length, 0, INT64_MAX, &bytes, NULL) != CLM_OK || (uint64_t)bytes > max);
+    if (length != NULL && clm_str_to_int(length, 0, INT64_MAX, &bytes, NULL) != CLM_OK) {
+        return UINT64_MAX;
+    }
+    return (uint64_t)bytes;
 }
 
 /* What can be refused before the body was read. True if answer is filled. */
@@ -122,7 +127,8 @@ static bool refuse_early(struct exchange *ex, struct MHD_Connection *connection)
         return true;
     }
     ex->raw.max = req->route->body_max;
-    if (has_long_body(connection, req->route->body_max)) {
+    ex->is_too_large = body_length(connection) > req->route->body_max;
+    if (body_length(connection) > req->route->body_max + DROP_MAX) {
         (void)clm_cp_answer_problem(req, &ex->answer, CLM_CP_TOO_LARGE, "the limit is %zu bytes",
                                     req->route->body_max);
         return true;
@@ -239,6 +245,17 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **sl
     }
 }
 
+/* False: so much too much that the connection is closed. */
+static bool take_body(struct exchange *ex, const char *data, size_t len)
+{
+    if (!ex->is_too_large && clm_buf_add(&ex->raw, data, len, NULL) == CLM_OK) {
+        return true;
+    }
+    ex->is_too_large = true;
+    ex->dropped += len;
+    return ex->dropped <= ex->raw.max + DROP_MAX;
+}
+
 /* Called for the head, for each piece of the body, at its end, and again after a hold. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
@@ -256,11 +273,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         return refuse_early(ex, connection) ? send_answer(ex, connection) : MHD_YES;
     }
     if (*upload_len > 0) {
-        if (clm_buf_add(&ex->raw, upload, *upload_len, NULL) != CLM_OK) {
-            ex->is_too_large = true;
-        }
+        bool go_on = take_body(ex, upload, *upload_len);
+
         *upload_len = 0;
-        return MHD_YES;
+        return go_on ? MHD_YES : MHD_NO;
     }
     if (ex->is_too_large) {
         (void)clm_cp_answer_problem(&ex->req, &ex->answer, CLM_CP_TOO_LARGE,

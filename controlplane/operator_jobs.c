@@ -41,6 +41,7 @@ static void set_text_or_null(struct clm_json *obj, const char *key, struct clm_c
 static enum clm_code show_row(struct clm_cp_stmt *stmt, struct clm_json *obj, struct clm_err *err)
 {
     clm_json_set_str(obj, "id", clm_cp_stmt_text(stmt, 0));
+    clm_json_set_str(obj, "job_id", clm_cp_stmt_text(stmt, 0));
     clm_json_set_str(obj, "agent_id", clm_cp_stmt_text(stmt, 1));
     clm_json_set_str(obj, "type", clm_cp_stmt_text(stmt, 2));
     clm_json_set_str(obj, "target", clm_cp_stmt_text(stmt, 3));

@@ -226,7 +226,7 @@ enum clm_code clm_cp_challenge_each(struct clm_cp_tx *tx, const char *order_id,
     enum clm_code code =
         clm_cp_db_query(tx->db, &stmt, err,
                         "SELECT id, domain, path, content, url, state FROM challenge"
-                        " WHERE order_id = ?1 ORDER BY id",
+                        " WHERE order_id = ?1 ORDER BY rowid",
                         CLM_SQL(clm_sql_text(order_id)));
 
     while (code == CLM_OK) {

@@ -4,6 +4,8 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/crypto/hash.h"
+#include "agent/crypto/jws.h"
 #include "controlplane/agents.h"
 #include "controlplane/handlers.h"
 #include "controlplane/jobs.h"
@@ -255,14 +257,36 @@ static bool is_listed(const struct clm_json *list, const char *job_id)
     return false;
 }
 
+/* SHA-256 of the signed bytes. */
+static enum clm_code payload_sha256(const struct clm_json *jws, char dst[CLM_SHA256_HEX_SIZE],
+                                    struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf payload = CLM_BUF_INIT(2 * CLM_JWS_PAYLOAD_MAX);
+    const char *text = clm_json_text(clm_json_get(jws, "payload"));
+
+    if (text == NULL) {
+        return clm_err_set(err, CLM_E_BUG, "a stored job has no payload");
+    }
+    enum clm_code code = clm_b64url_decode(text, strlen(text), &payload, err);
+
+    if (code == CLM_OK) {
+        clm_sha256_hex(payload.data, payload.len, dst);
+    }
+    return code;
+}
+
 static enum clm_code add_offer(struct clm_cp_stmt *stmt, struct clm_json *array, size_t *io_bytes,
                                struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *jws = NULL;
     const char *text = clm_cp_stmt_text(stmt, 6);
     size_t size = strlen(text);
+    char sha256[CLM_SHA256_HEX_SIZE];
     enum clm_code code = clm_cp_json_stored(text, &jws, err);
 
+    if (code == CLM_OK) {
+        code = payload_sha256(jws, sha256, err);
+    }
     if (code != CLM_OK) {
         return code;
     }
@@ -275,6 +299,7 @@ static enum clm_code add_offer(struct clm_cp_stmt *stmt, struct clm_json *array,
     clm_json_set_int(out, "priority", clm_cp_stmt_int(stmt, 4));
     clm_json_set_int(out, "attempt", clm_cp_stmt_int(stmt, 5) + 1);
     clm_json_set_int(out, "size", (int64_t)size);
+    clm_json_set_str(out, "sha256", sha256);
     if (*io_bytes + size <= INLINE_BYTES_MAX) {
         *io_bytes += size;
         clm_json_set_take(out, "jws", CLM_STEAL(jws));

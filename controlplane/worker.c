@@ -17,7 +17,7 @@
 
 #define TICK_S        1
 #define CLEAN_EVERY_S 600
-#define TRIES_MAX     6 /* of one step of an order, with waits of 1, 2, 4 ... s */
+#define WAIT_MAX_S    60
 #define CHANGES_KEEP  20000
 #define EVENTS_KEEP_S (30LL * 86400) /* of jobs that have ended */
 
@@ -64,7 +64,11 @@ static enum clm_code try_later(struct clm_cp_worker *worker, const struct clm_cp
                                const struct clm_err *why, struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
-    int64_t wait_s = why->retry_after_s > 0 ? (int64_t)why->retry_after_s : 1LL << order->tries;
+    int64_t wait_s = order->tries < 6 ? 1LL << order->tries : WAIT_MAX_S;
+
+    if ((int64_t)why->retry_after_s > wait_s) {
+        wait_s = (int64_t)why->retry_after_s;
+    }
     enum clm_code code = clm_cp_tx_begin(&tx, true, err);
 
     clm_log_info("order '%s': %s; next try in %lld s", order->id, why->msg, (long long)wait_s);
@@ -104,12 +108,14 @@ static enum clm_code step_order(struct clm_cp_worker *worker, const char *id, st
     struct clm_cp_work work = {
         .tx = &tx, .connector = connector, .http = worker->http, .dir = worker->dir};
 
-    code = clm_cp_connector_ops(connector->type)->step(&work, &order, &why);
+    const struct clm_cp_connector_ops *ops = clm_cp_connector_ops(connector->type);
+
+    code = ops->step(&work, &order, &why);
     clm_cp_tx_done(&tx); /* a step that failed left its transaction open */
     if (code == CLM_OK) {
         return CLM_OK;
     }
-    if (clm_code_is_transient(code) != 0 && order.tries < TRIES_MAX) {
+    if (clm_code_is_transient(code) != 0 && order.tries < ops->tries_max) {
         return try_later(worker, &order, &why, err);
     }
     return end_order(worker, &order, why.msg, err);
