@@ -11,7 +11,7 @@ from harness.plane import ControlPlane
 @contextlib.contextmanager
 def _acme_world(make_world, work, kind, http_port=None):
     world = make_world(kind)
-    world.pebble = Pebble(work / "pebble", http_port or world.server.http)
+    world.pebble = Pebble(work, http_port or world.server.http)
     world.plane = ControlPlane(work, connectors=[world.pebble.connector()], default="pebble")
     world.pebble.start()
     try:
@@ -34,7 +34,6 @@ def test_order_from_pebble(acme_world):
     assert job["state"] == "succeeded", job
     assert world.server.served() not in (old, None)
     assert world.server.served() == world.server.installed()
-    assert "acme-challenge" in world.pebble.log() or "HTTP" in world.pebble.log()
     assert not (world.server.www / ".well-known").exists()
     assert "Pebble" in str(world.plane.json("certs", "show", cert))
 

@@ -22,6 +22,10 @@ class Pebble:
         self.ca = self.work / "pebble-tls.pem"  # the anchor of Pebble's own TLS, not of what it issues
         self.parts = []
 
+    def connector(self, name="pebble"):
+        """As the control plane's configuration wants it."""
+        return {"name": name, "type": "acme", "directory": self.url, "ca_file": str(self.ca)}
+
     def _make_tls(self):
         key = self.work / "pebble-tls.key"
         subprocess.run(
