@@ -2,6 +2,7 @@
 """Tokens of every wrong kind: one clear line each, nothing kept, nothing half enrolled."""
 import base64
 import json
+import re
 import time
 
 import pytest
@@ -19,9 +20,13 @@ def plane(work):
     it.stop()
 
 
+def _text(token):
+    text = token.partition(".")[2]
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode(errors="replace")
+
+
 def _decode(token):
-    text = token.split(".", 1)[1]
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return json.loads(_text(token))
 
 
 def _encode(fields):
@@ -38,8 +43,8 @@ def _refused(agent, token, *says):
         assert text in done.stderr, done.stderr
     assert not (agent.state / "host" / "trust.json").exists()
     assert not (agent.state / "net" / "identity" / "tls.pem").exists()
-    secret = _decode(token)["s"] if token.startswith("clm1.") and len(token) > 100 else None
-    assert not secret or secret not in done.stderr + done.stdout
+    for secret in re.findall(r'"s":"([^"]+)"', _text(token)):
+        assert secret not in done.stderr + done.stdout
 
 
 def test_a_good_token_enrols_and_is_destroyed(work, plane):

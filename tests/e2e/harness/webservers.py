@@ -13,12 +13,13 @@ class WebServer:
     # lines of the error log that are normal
     normal = ()
 
-    def __init__(self, root, name="www.clmbot.test", names=None):
+    def __init__(self, root, name=None, names=None):
         self.root = root
-        self.name = name
-        self.names = names or [name]
         self.http = free_port()
         self.https = free_port()
+        # a name of its own, so that servers of other tests on this host are never taken for it
+        self.name = name or f"www{self.https}.clmbot.test"
+        self.names = names or [self.name]
         self.www = root / "www"
         self.tls = root / "tls"
         self.cert = self.tls / "www.pem"
