@@ -68,7 +68,6 @@ enum clm_code clm_dirlock_take(const char *dir, uint32_t wait_ms, int *out_fd, s
     if (ftruncate(fd, 0) == 0) {
         (void)!pwrite(fd, pid, strlen(pid), 0);
     }
-    *out_fd = fd;
-    fd = -1;
+    *out_fd = clm_fs_steal(&fd);
     return CLM_OK;
 }

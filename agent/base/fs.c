@@ -264,7 +264,7 @@ enum clm_code clm_fs_list(const char *path, clm_fs_list_fn visit, void *arg, str
     if (d == NULL) {
         return clm_err_sys(err, errno, "open '%s'", path);
     }
-    fd = -1; /* closedir() owns it */
+    (void)clm_fs_steal(&fd); /* closedir() owns it */
     code = collect(d, path, &names, err);
     (void)closedir(d);
     for (size_t i = 0; code == CLM_OK && i < names.n; i++) {

@@ -18,6 +18,14 @@
 
 /* Closes *fd if it is open and sets it to -1. Keeps errno. For CLM_CLEANUP. */
 void clm_fs_close_p(int *fd);
+/* Moves a descriptor out of a CLM_CLEANUP variable, which becomes -1. */
+static inline int clm_fs_steal(int *fd)
+{
+    int stolen = *fd;
+
+    *fd = -1;
+    return stolen;
+}
 
 /* ---- crash points: real only with the CMake option CLM_TEST_HOOKS ---- */
 

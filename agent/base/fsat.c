@@ -226,9 +226,8 @@ enum clm_code clm_fsat_create(int dir_fd, const struct clm_fsat_new *file, struc
     }
     code = fill(fd, like_fd, file, err);
     if (code == CLM_OK) {
-        int rc = close(fd);
+        int rc = close(clm_fs_steal(&fd));
 
-        fd = -1;
         if (rc != 0 && errno != EINTR) {
             code = clm_err_sys(err, errno, "close '%s'", file->name);
         }

@@ -196,7 +196,6 @@ static enum clm_code step(struct walk *w, bool *out_is_done, struct clm_err *err
     CLM_CLEANUP(clm_fs_close_p) int fd = -1;
     struct stat st;
     bool is_last;
-    int child;
     enum clm_code code = next_name(w, err);
 
     if (code != CLM_OK) {
@@ -230,9 +229,7 @@ static enum clm_code step(struct walk *w, bool *out_is_done, struct clm_err *err
     if (!S_ISDIR(st.st_mode)) {
         return clm_err_sys(err, ENOTDIR, "open '%s/%s'", w->place->dir, w->place->name);
     }
-    child = fd;
-    fd = -1;
-    return enter(w, child, err);
+    return enter(w, clm_fs_steal(&fd), err);
 }
 
 /* What was walked with O_PATH is opened for fsync, and must be the same directory. */

@@ -12,7 +12,7 @@
 #include "agent/crypto/key.h"
 
 #define OTHER_LEAF "00000000000000000000000000000000000000000000000000000000000000ff"
-#define FILE_LIMIT (256u * 1024u)
+#define FILE_LIMIT 262144u
 
 /* ---- the server ---- */
 

@@ -17,7 +17,7 @@
 
 #include "agent/base/fs.h"
 
-#define FILE_LIMIT (256u * 1024u)
+#define FILE_LIMIT 262144u
 #define NOTE       "nothing to do with certificates\n"
 
 static void must(int is_good, const char *what)
@@ -295,19 +295,26 @@ void scene_done(struct scene *scene)
 static char file_is(const struct scene_file *file)
 {
     struct stat st;
+    bool is_old;
+    bool is_new;
 
     if (lstat(file->path, &st) != 0) {
-        return file->old_data.len == 0 ? 'O' : '?';
-    }
-    if (!S_ISREG(st.st_mode) || (st.st_mode & 07777) != file->mode || st.st_uid != geteuid() ||
-        st.st_nlink != 1) {
+        is_old = file->old_data.len == 0;
+        is_new = false;
+    } else if (!S_ISREG(st.st_mode) || (st.st_mode & 07777) != file->mode ||
+               st.st_uid != geteuid() || st.st_nlink != 1) {
         return '?';
+    } else {
+        is_old = file->old_data.len > 0 && scene_holds(file->path, &file->old_data);
+        is_new = scene_holds(file->path, &file->new_data);
     }
-    if (scene_holds(file->path, &file->new_data)) {
-        /* The chain is the same in both: then it is what the others are. */
-        return file->old_data.len > 0 && scene_holds(file->path, &file->old_data) ? '=' : 'N';
+    if (is_old && is_new) {
+        return '='; /* the same in both versions: then it is what the others are */
     }
-    return file->old_data.len > 0 && scene_holds(file->path, &file->old_data) ? 'O' : '?';
+    if (is_new) {
+        return 'N';
+    }
+    return is_old ? 'O' : '?';
 }
 
 char scene_files_are(const struct scene *scene)
@@ -320,7 +327,9 @@ char scene_files_are(const struct scene *scene)
         if (one == '?' || (all != '=' && one != '=' && one != all)) {
             return '?';
         }
-        all = one == '=' ? all : one;
+        if (one != '=') {
+            all = one;
+        }
     }
     return all;
 }
@@ -341,6 +350,11 @@ size_t scene_count(const struct scene *scene, const char *name)
     }
     (void)closedir(d);
     return n - 2;
+}
+
+void scene_assert_untouched(const struct scene *scene)
+{
+    assert_int_equal(scene_count(scene, "."), 0);
 }
 
 static bool is_expected(const struct scene *scene, const char *name)
@@ -398,8 +412,7 @@ void scene_assert_keys_private(const struct scene *scene)
 
 void scene_assert_clean(const struct scene *scene)
 {
-    static const struct clm_buf note = {
-        .data = (uint8_t *)(uintptr_t)NOTE, .len = sizeof(NOTE) - 1, .cap = sizeof(NOTE)};
+    struct clm_buf note = {.data = (uint8_t[]){NOTE}, .len = sizeof(NOTE) - 1, .cap = sizeof(NOTE)};
     static const char *const live[] = {"txn", "txn.prep", "txn.done", "quarantine"};
     char path[PATH_MAX];
     DIR *d = opendir(scene->etc);

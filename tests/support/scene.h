@@ -77,6 +77,8 @@ char scene_files_are(const struct scene *scene);
 void scene_assert_clean(const struct scene *scene);
 /* Fails the test if a file with a private key may be read by group or others (I9). */
 void scene_assert_keys_private(const struct scene *scene);
+/* Fails the test if anything was ever written to the state directory. */
+void scene_assert_untouched(const struct scene *scene);
 /* Number of entries in <state>/<name>. */
 size_t scene_count(const struct scene *scene, const char *name);
 

@@ -450,8 +450,8 @@ static void everything(struct act *act)
 
     ok(act, clm_store_key_remove(act->store, "key_a", &act->err));
     put_key(act, "key_a");
-    for (char digit = 'a'; digit < 'e'; digit++) {
-        put_bundle(act, digit, sha256);
+    for (int i = 0; i < 4; i++) {
+        put_bundle(act, "abcd"[i], sha256);
         ok(act, clm_store_generation_add(act->store, TARGET, sha256, 2, 1, &act->err));
     }
     ok(act, clm_store_key_remove(act->store, "key_a", &act->err));

@@ -22,6 +22,12 @@ static char dir[] = "/tmp/clm-log-XXXXXX";
 static char path[PATH_MAX];
 static uint8_t bytes[CLM_TXN_LOG_SIZE];
 
+/* Where record i begins. */
+static size_t at(size_t i)
+{
+    return i * CLM_TXN_LOG_RECORD;
+}
+
 static const enum clm_txn_state good[] = {CLM_TXN_SWAPPING, CLM_TXN_SWAPPED, CLM_TXN_RELOADED,
                                           CLM_TXN_COMMITTED};
 
@@ -71,7 +77,7 @@ static void a_torn_last_record_is_ignored(void **state)
         uint32_t n;
 
         write_log();
-        memset(bytes + 4 * CLM_TXN_LOG_RECORD + keep, 0, CLM_TXN_LOG_RECORD - keep);
+        memset(bytes + at(4) + keep, 0, CLM_TXN_LOG_RECORD - keep);
         assert_int_equal(decode(&n, &last), CLM_OK);
         assert_int_equal(n, 4);
         assert_int_equal(last, CLM_TXN_RELOADED);
@@ -82,7 +88,7 @@ static void every_flipped_bit_is_noticed(void **state)
 {
     (void)state;
     write_log();
-    for (size_t bit = 0; bit < 5 * CLM_TXN_LOG_RECORD * 8; bit++) {
+    for (size_t bit = 0; bit < at(5) * 8; bit++) {
         enum clm_txn_state last = CLM_TXN_NONE;
         uint32_t n = 0;
         enum clm_code code;
@@ -90,7 +96,7 @@ static void every_flipped_bit_is_noticed(void **state)
         bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
         code = decode(&n, &last);
         bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
-        if (bit / 8 < 4 * CLM_TXN_LOG_RECORD) { /* a good record behind it: damage, not a tear */
+        if (bit / 8 < at(4)) { /* a good record behind it: damage, not a tear */
             assert_int_equal(code, CLM_E_PARSE);
         } else {
             assert_int_equal(code, CLM_OK);
@@ -151,7 +157,7 @@ static void a_torn_record_is_written_over(void **state)
 
     (void)state;
     write_log();
-    memset(bytes + 2 * CLM_TXN_LOG_RECORD + 20, 0, sizeof(bytes) - 2 * CLM_TXN_LOG_RECORD - 20);
+    memset(bytes + at(2) + 20, 0, sizeof(bytes) - at(2) - 20);
     (void)unlink(path);
     assert_int_equal(clm_fs_create(path, bytes, sizeof(bytes), 0600, &err), CLM_OK);
     assert_int_equal(clm_txn_log_open(path, TXID, &log, &err), CLM_OK);
