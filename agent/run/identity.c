@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/dirlock.h"
 #include "agent/base/fs.h"
 #include "agent/crypto/cert.h"
 #include "agent/crypto/csr.h"
@@ -12,7 +13,8 @@
 #include "agent/model/bundle.h"
 #include "agent/run/files.h"
 
-#define FILE_MAX (256u * 1024u) /* next.done.json: a chain of 64 KiB and two CA certificates */
+#define FILE_MAX     (256u * 1024u) /* next.done.json: a chain of 64 KiB and two CA certificates */
+#define LOCK_WAIT_MS 10000 /* another process of ours finishes its change: a few fsync(2) */
 
 void clm_identity_done(struct clm_identity *identity)
 {
@@ -200,6 +202,11 @@ static enum clm_code finish_if_begun(const char *dir, struct clm_err *err)
     if (code != CLM_OK || !clm_fs_exists(path)) {
         return code;
     }
+    CLM_CLEANUP(clm_fs_close_p) int lock_fd = -1;
+    code = clm_dirlock_take(dir, LOCK_WAIT_MS, &lock_fd, err);
+    if (code != CLM_OK || !clm_fs_exists(path)) {
+        return code; /* whoever held the lock has finished it */
+    }
     code = clm_file_read_json(path, FILE_MAX, &done, err);
     return code == CLM_OK ? finish_change(dir, done, err) : code;
 }
@@ -370,11 +377,23 @@ static enum clm_code read_pending(const char *dir, struct clm_identity_pending *
 enum clm_code clm_identity_begin(const char *dir, const char *reason, const char *token_id,
                                  struct clm_identity_pending *out, struct clm_err *err)
 {
+    CLM_CLEANUP(clm_fs_close_p) int lock_fd = -1;
     char path[PATH_MAX];
 
+    *out = (struct clm_identity_pending){.csr_der = CLM_BUF_INIT(CLM_CSR_MAX)};
     enum clm_code code = finish_if_begun(dir, err);
     if (code == CLM_OK) {
-        code = read_pending(dir, out, err);
+        code = clm_dirlock_take(dir, LOCK_WAIT_MS, &lock_fd, err);
+    }
+    if (code != CLM_OK) {
+        return code;
+    }
+    code = read_pending(dir, out, err);
+    if (code == CLM_OK) {
+        code = clm_identity_path(dir, "next.key", path, err);
+    }
+    if (code == CLM_OK && !clm_fs_exists(path)) {
+        code = CLM_E_NOTFOUND; /* a request without its key is none */
     }
     bool is_enroll = strcmp(reason, "enroll") == 0;
     if (code == CLM_OK && is_enroll == (strcmp(out->reason, "enroll") == 0) &&
@@ -436,9 +455,13 @@ static enum clm_code check_certificate(const char *dir, const char *cert_pem, st
 enum clm_code clm_identity_commit(const char *dir, const struct clm_identity *now,
                                   const char *cert_pem, const char *ca_pem, struct clm_err *err)
 {
+    CLM_CLEANUP(clm_fs_close_p) int lock_fd = -1;
     char path[PATH_MAX];
 
-    enum clm_code code = check_certificate(dir, cert_pem, err);
+    enum clm_code code = clm_dirlock_take(dir, LOCK_WAIT_MS, &lock_fd, err);
+    if (code == CLM_OK) {
+        code = check_certificate(dir, cert_pem, err);
+    }
     if (code == CLM_OK) {
         code = clm_identity_path(dir, "next.done.json", path, err);
     }

@@ -289,11 +289,15 @@ enum clm_code clm_job_api(struct clm_job *job, const struct clm_api_request *req
     struct clm_backoff backoff = {0};
 
     *out = (struct clm_api_response){0};
+    enum clm_code code = clm_job_check(job, err);
+    if (code != CLM_OK) {
+        return code;
+    }
     for (;;) {
         struct clm_err why = {0};
 
         clm_api_response_done(out);
-        enum clm_code code = clm_api_call(job->world->api, request, out, &why);
+        code = clm_api_call(job->world->api, request, out, &why);
         note_state(job, out);
         if (code == CLM_OK) {
             return CLM_OK;
@@ -302,7 +306,7 @@ enum clm_code clm_job_api(struct clm_job *job, const struct clm_api_request *req
             return clm_job_check(job, err);
         }
         if (!clm_api_may_retry(code, out)) {
-            (void)clm_err_set(err, code, "%s", why.msg);
+            *err = why; /* with the time to wait, if the control plane gave one */
             return clm_job_fault(job, code, "E_REMOTE", NULL);
         }
         clm_log_at(CLM_LOG_INFO, job->record.job_id, NULL, "%s", why.msg);

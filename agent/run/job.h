@@ -58,6 +58,7 @@ struct clm_job {
     int64_t started_at_s;
     int64_t started_ms;
     struct clm_job_fault fault;
+    bool is_known;    /* the host half keeps this result itself */
     bool is_lost;     /* superseded: the result is nobody's business any more */
     bool is_canceled; /* by the control plane */
     bool is_stopping; /* this process has to end; the job goes on later */

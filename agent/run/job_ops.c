@@ -39,6 +39,7 @@ enum clm_code clm_job_host_result(struct clm_job *job, enum clm_op op, const cha
     }
     if (code == CLM_OK) {
         take_result(job, reply);
+        job->is_known = true;
     }
     return code;
 }

@@ -299,6 +299,7 @@ static enum clm_code work(struct clm_job *job, const struct type_row *type, stru
     const char *state = clm_json_text(clm_json_get(job->accepted, "state"));
     if (state != NULL && strcmp(state, "done") == 0) {
         enum clm_code code = clm_json_object(job->accepted, "result", &known, err);
+        job->is_known = true;
         for (const struct clm_json *n = clm_json_first(known); n != NULL; n = clm_json_next(n)) {
             clm_json_set_copy(job->result, clm_json_key(n), n);
         }
@@ -327,8 +328,7 @@ static int end_work(struct clm_job *job, const struct type_row *type, enum clm_c
         return put_off(job, why->msg, growing_delay_s(job));
     }
     clm_job_conclude(job, code, why);
-    const struct clm_json *txid = clm_json_get(job->result, "txid");
-    if (type != NULL && type->is_ours && txid == NULL && !will_be_tried_again(job)) {
+    if (type != NULL && type->is_ours && !job->is_known && !will_be_tried_again(job)) {
         close_at_host(job);
     }
     clm_inventory_note_host(job->world->config, job->world->link);
