@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine of its own: this host's files under an overlay, real systemd as PID 1 in namespaces."""
+import os
+import pathlib
+import shutil
+import subprocess
+
+from .base import until
+
+BOOT = r"""
+set -e
+echo $$ > {cgroup}/cgroup.procs
+exec unshare --pid --mount --uts --ipc --net --cgroup --fork --kill-child bash -c '
+set -e
+mount --make-rprivate /
+mount -t overlay overlay -o lowerdir={lower},upperdir={work}/upper,workdir={work}/scratch {root}
+mount -t proc proc {root}/proc
+mount -t sysfs sysfs {root}/sys
+mount -t tmpfs tmpfs {root}/sys/fs/cgroup
+mount -t cgroup2 cgroup2 {root}/sys/fs/cgroup || {{ umount {root}/sys/fs/cgroup; mount -t cgroup2 cgroup2 {root}/sys/fs/cgroup; }}
+mount -t tmpfs -o mode=755 tmpfs {root}/run
+mount -t tmpfs tmpfs {root}/tmp
+mount -t tmpfs -o mode=755 tmpfs {root}/dev
+for d in null zero full random urandom tty; do touch {root}/dev/$d; mount --bind /dev/$d {root}/dev/$d; done
+mkdir {root}/dev/pts {root}/dev/shm
+mount -t devpts -o newinstance,ptmxmode=666 devpts {root}/dev/pts
+ln -s pts/ptmx {root}/dev/ptmx
+mount -t tmpfs tmpfs {root}/dev/shm
+ln -s /proc/self/fd {root}/dev/fd
+mkdir -p {root}{share}
+mount --bind {share} {root}{share}
+ip link set lo up
+cd {root}
+mkdir -p {root}/mnt
+pivot_root . mnt
+umount -l /mnt
+exec env -i container=clmtest PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    /lib/systemd/systemd --log-target=console --log-level=notice systemd.unit=clmtest.target
+'
+"""
+
+
+class Machine:
+    """start() boots; run() executes inside. share is seen inside under the same path."""
+
+    def __init__(self, work, share):
+        self.work = pathlib.Path(work) / "machine"
+        self.share = share
+        self.root = self.work / "root"
+        self.log = self.work / "console.log"
+        self.process = None
+        self.pid = None
+        base = pathlib.Path("/sys/fs/cgroup/unified")
+        if not base.is_dir():
+            base = pathlib.Path("/sys/fs/cgroup")
+        self.cgroup = base / f"clmtest-{os.getpid()}"
+
+    def start(self, wants):
+        """wants: units to start, by name; nothing else of this host's services is."""
+        for part in ("root", "disk"):
+            (self.work / part).mkdir(parents=True)
+        # an overlay cannot lie upon an overlay everywhere: its upper layer is a tmpfs
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", self.work / "disk"], check=True)
+        units = self.work / "disk" / "upper" / "etc" / "systemd" / "system"
+        units.mkdir(parents=True)
+        (self.work / "disk" / "scratch").mkdir()
+        (units / "clmtest.target").write_text(
+            "[Unit]\nDescription=Test\nRequires=dbus.service\nWants=" + " ".join(wants) +
+            "\nAfter=dbus.service\nAllowIsolate=yes\n")
+        self.cgroup.mkdir(exist_ok=True)
+        script = BOOT.format(cgroup=self.cgroup, lower="/", work=self.work / "disk", root=self.root,
+                             share=self.share)
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=out,
+                                            stderr=out, start_new_session=True)
+        self.pid = until(self._init, what="PID 1 of the machine")
+        until(lambda: self.run("systemctl", "is-active", "clmtest.target", check=False).returncode == 0, 30,
+              "the machine to boot:\n" + self.log.read_text(errors="replace")[-2000:])
+
+    def _init(self):
+        assert self.process.poll() is None, self.log.read_text(errors="replace")
+        children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True,
+                                  check=False).stdout.split()
+        for child in children:
+            if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                return int(child)
+        return None
+
+    def run(self, *args, check=True, timeout=120):
+        done = subprocess.run(["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i", "-n", "-C",
+                               *map(str, args)], capture_output=True, text=True, timeout=timeout,
+                              stdin=subprocess.DEVNULL, cwd="/", check=False)
+        if check:
+            assert done.returncode == 0, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def stop(self):
+        if self.process:
+            if self.pid:
+                subprocess.run(["kill", "-KILL", str(self.pid)], check=False)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+        subprocess.run(["umount", "-l", self.work / "disk"], check=False)
+        until(lambda: self._remove_cgroup(), what="the machine's control group to be empty")
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def _remove_cgroup(self):
+        try:
+            for path in sorted(self.cgroup.rglob("*"), reverse=True):
+                if path.is_dir():
+                    path.rmdir()
+            self.cgroup.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
