@@ -66,10 +66,12 @@ void clm_pk_free(mbedtls_pk_context *pk)
 
 static mbedtls_ecp_group_id group_of(const mbedtls_pk_context *pk)
 {
-    if (!mbedtls_pk_can_do(pk, MBEDTLS_PK_ECKEY)) {
-        return MBEDTLS_ECP_DP_NONE;
+    const mbedtls_ecp_keypair *pair = NULL;
+
+    if (mbedtls_pk_can_do(pk, MBEDTLS_PK_ECKEY)) {
+        pair = mbedtls_pk_ec(*pk);
     }
-    return mbedtls_pk_ec(*pk)->CLM_MBED(grp).id;
+    return pair != NULL ? pair->CLM_MBED(grp).id : MBEDTLS_ECP_DP_NONE;
 }
 
 enum clm_key_type clm_pk_type(const mbedtls_pk_context *pk)

@@ -270,7 +270,7 @@ static enum clm_code remove_one(const char *root, const char *path, size_t *io_f
                                 struct clm_err *err)
 {
     CLM_CLEANUP(clm_fs_close_p) int dir = -1;
-    const char *name;
+    const char *name = "";
     struct stat st;
     enum clm_code code = open_parent(root, path, &dir, &name, NULL);
 
