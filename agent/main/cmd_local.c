@@ -5,21 +5,8 @@
 #include "agent/base/clock.h"
 #include "agent/main/cmds.h"
 #include "agent/main/hostlink.h"
+#include "agent/main/pick.h"
 #include "agent/main/show.h"
-
-static const char *text_of(const struct clm_json *obj, const char *key, const char *fallback)
-{
-    const char *text = clm_json_text(clm_json_get(obj, key));
-
-    return text != NULL ? text : fallback;
-}
-
-static bool is_true(const struct clm_json *obj, const char *key)
-{
-    bool value = false;
-
-    return clm_json_bool(obj, key, &value, NULL) == CLM_OK && value;
-}
 
 /* Asks and shows what went wrong; false: *out_status is the exit status. */
 static bool ask(const struct clm_cli_args *args, enum clm_op op, const struct clm_json *body,
@@ -59,7 +46,7 @@ int clm_cmd_plan(const struct clm_cli_args *args, void *ctx)
         return clm_show_json("plan", CLM_STEAL(reply), status);
     }
     clm_show_line("A deployment to %s would, and would undo exactly (nothing is changed now):",
-                  text_of(reply, "target", "?"));
+                  clm_pick_text(reply, "target", "?"));
     for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "lines")); at != NULL;
          at = clm_json_next(at)) {
         clm_show_line("  %d. %s", ++n, clm_json_text(at));
@@ -82,18 +69,19 @@ static void add_observation(struct clm_table *table, const struct clm_json *targ
                             const struct clm_json *one)
 {
     const struct clm_json *seen = clm_json_get(one, "seen");
-    const char *leaf = text_of(seen, "leaf_sha256", "");
+    const char *leaf = clm_pick_text(seen, "leaf_sha256", "");
     int64_t port = 0;
-    bool ok = is_true(one, "ok");
+    bool ok = clm_pick_true(one, "ok");
     char hash[16];
 
     clm_ignore(clm_json_int_or(one, "port", 0, 65535, &port, NULL));
-    clm_table_add(table, CLM_COLOR_NONE, text_of(target, "target", "?"));
-    clm_table_addf(table, CLM_COLOR_NONE, "%s:%lld", text_of(one, "addr", "?"), (long long)port);
-    clm_table_add(table, CLM_COLOR_NONE, text_of(one, "sni", ""));
+    clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(target, "target", "?"));
+    clm_table_addf(table, CLM_COLOR_NONE, "%s:%lld", clm_pick_text(one, "addr", "?"),
+                   (long long)port);
+    clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(one, "sni", ""));
     clm_show_hash(leaf, hash, sizeof(hash));
-    clm_table_add(table, CLM_COLOR_NONE, *leaf != '\0' ? hash : text_of(seen, "result", "?"));
-    clm_show_hash(text_of(target, "expect_sha256", ""), hash, sizeof(hash));
+    clm_table_add(table, CLM_COLOR_NONE, *leaf != '\0' ? hash : clm_pick_text(seen, "result", "?"));
+    clm_show_hash(clm_pick_text(target, "expect_sha256", ""), hash, sizeof(hash));
     clm_table_add(table, CLM_COLOR_NONE, hash);
     clm_table_add(table, ok ? CLM_COLOR_GREEN : CLM_COLOR_RED, ok ? "ok" : "DIFFERS");
 }
@@ -113,7 +101,7 @@ int clm_cmd_verify(const struct clm_cli_args *args, void *ctx)
     table = clm_table_new(verify_columns, CLM_ARRAY_LEN(verify_columns));
     for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "targets")); at != NULL;
          at = clm_json_next(at)) {
-        status = is_true(at, "ok") ? status : CLM_EXIT_DIFFERS;
+        status = clm_pick_true(at, "ok") ? status : CLM_EXIT_DIFFERS;
         for (const struct clm_json *one = clm_json_first(clm_json_get(at, "observations"));
              one != NULL; one = clm_json_next(one)) {
             add_observation(table, at, one);
@@ -146,20 +134,20 @@ int clm_cmd_rollback(const struct clm_cli_args *args, void *ctx)
     if (!ask(args, CLM_OP_LOCAL_ROLLBACK, body, &reply, &status)) {
         return status;
     }
-    outcome = text_of(reply, "outcome", "failed");
+    outcome = clm_pick_text(reply, "outcome", "failed");
     effects = clm_json_get(reply, "effects");
     status = strcmp(outcome, "succeeded") == 0 || strcmp(outcome, "skipped") == 0 ? CLM_EXIT_GOOD
                                                                                   : CLM_EXIT_FAILED;
     if (clm_cli_has(args, "json")) {
         return clm_show_json("rollback", CLM_STEAL(reply), status);
     }
-    clm_show_hash(text_of(clm_json_get(effects, "after"), "sha256", ""), hash, sizeof(hash));
+    clm_show_hash(clm_pick_text(clm_json_get(effects, "after"), "sha256", ""), hash, sizeof(hash));
     if (status == CLM_EXIT_GOOD) {
         clm_show_line("%s serves %s again%s.", args->args[0], hash,
-                      is_true(effects, "proved") ? ", proved by handshake" : "");
+                      clm_pick_true(effects, "proved") ? ", proved by handshake" : "");
     } else {
         clm_show_line("%s: %s: %s", args->args[0], outcome,
-                      text_of(clm_json_get(reply, "error"), "message", "no reason given"));
+                      clm_pick_text(clm_json_get(reply, "error"), "message", "no reason given"));
     }
     return status;
 }
@@ -178,7 +166,7 @@ static const struct clm_table_column history_columns[] = {
 
 static void add_transaction(struct clm_table *table, const struct clm_json *one)
 {
-    const char *result = text_of(one, "result", "?");
+    const char *result = clm_pick_text(one, "result", "?");
     bool good = strcmp(result, "succeeded") == 0 || strcmp(result, "noop") == 0;
     char when[CLM_TIME_TEXT_SIZE];
     char hash[16];
@@ -187,15 +175,15 @@ static void add_transaction(struct clm_table *table, const struct clm_json *one)
     clm_ignore(clm_json_int_or(one, "at", 0, INT64_MAX, &at_s, NULL));
     clm_time_format(at_s, when);
     clm_table_add(table, CLM_COLOR_NONE, when);
-    clm_table_add(table, CLM_COLOR_NONE, text_of(one, "target", "?"));
+    clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(one, "target", "?"));
     clm_table_addf(table, good ? CLM_COLOR_GREEN : CLM_COLOR_YELLOW, "%s%s",
-                   is_true(one, "recovered") ? "recovered: " : "", result);
-    clm_show_hash(text_of(one, "before_sha256", ""), hash, sizeof(hash));
+                   clm_pick_true(one, "recovered") ? "recovered: " : "", result);
+    clm_show_hash(clm_pick_text(one, "before_sha256", ""), hash, sizeof(hash));
     clm_table_add(table, CLM_COLOR_NONE, hash);
-    clm_show_hash(text_of(one, "after_sha256", ""), hash, sizeof(hash));
+    clm_show_hash(clm_pick_text(one, "after_sha256", ""), hash, sizeof(hash));
     clm_table_add(table, CLM_COLOR_NONE, hash);
-    clm_table_add(table, CLM_COLOR_NONE, is_true(one, "proved") ? "yes" : "no");
-    clm_table_add(table, CLM_COLOR_NONE, text_of(clm_json_get(one, "error"), "message", ""));
+    clm_table_add(table, CLM_COLOR_NONE, clm_pick_true(one, "proved") ? "yes" : "no");
+    clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(clm_json_get(one, "error"), "message", ""));
 }
 
 int clm_cmd_history(const struct clm_cli_args *args, void *ctx)

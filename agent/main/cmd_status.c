@@ -5,35 +5,9 @@
 
 #include "agent/base/clock.h"
 #include "agent/main/cmds.h"
+#include "agent/main/pick.h"
 #include "agent/main/show.h"
 #include "agent/run/local_api.h"
-
-static const char *text_of(const struct clm_json *obj, const char *key, const char *fallback)
-{
-    const char *text = clm_json_text(clm_json_get(obj, key));
-
-    return text != NULL && *text != '\0' ? text : fallback;
-}
-
-static int64_t int_of(const struct clm_json *obj, const char *key)
-{
-    int64_t value = 0;
-
-    clm_ignore(clm_json_int_or(obj, key, 0, CLM_JSON_INT_MAX, &value, NULL));
-    return value;
-}
-
-/* 0 if there is no such time. */
-static int64_t time_of(const struct clm_json *obj, const char *key)
-{
-    const char *text = clm_json_text(clm_json_get(obj, key));
-    int64_t at_s = 0;
-
-    if (text != NULL) {
-        clm_ignore(clm_time_parse(text, &at_s, NULL));
-    }
-    return at_s;
-}
 
 /* Asks the agent; false: the error was shown and *out_status is the exit status. */
 static bool ask(const struct clm_cli_args *args, const char *method, const struct clm_json *params,
@@ -110,12 +84,12 @@ static int control_plane_status(const char *state)
 
 static int exit_of(const struct clm_json *reply)
 {
-    int status =
-        control_plane_status(text_of(clm_json_get(reply, "control_plane"), "state", "unknown"));
+    int status = control_plane_status(
+        clm_pick_text(clm_json_get(reply, "control_plane"), "state", "unknown"));
 
     for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "targets")); at != NULL;
          at = clm_json_next(at)) {
-        status = worse(status, state_of(text_of(at, "state", "unknown"))->status);
+        status = worse(status, state_of(clm_pick_text(at, "state", "unknown"))->status);
     }
     return status;
 }
@@ -125,33 +99,33 @@ static void print_head(const struct clm_json *reply, int64_t now_s)
     const struct clm_json *agent = clm_json_get(reply, "agent");
     const struct clm_json *plane = clm_json_get(reply, "control_plane");
     const struct clm_json *spool = clm_json_get(reply, "spool");
-    const char *state = text_of(plane, "state", "unknown");
-    int64_t contact_s = time_of(plane, "last_contact");
+    const char *state = clm_pick_text(plane, "state", "unknown");
+    int64_t contact_s = clm_pick_time(plane, "last_contact");
     char ago[32] = "never";
     char left[32];
 
-    clm_show_line("agent          %s, clmbot %s", text_of(agent, "id", "not enrolled"),
-                  text_of(agent, "version", "?"));
+    clm_show_line("agent          %s, clmbot %s", clm_pick_text(agent, "id", "not enrolled"),
+                  clm_pick_text(agent, "version", "?"));
     if (contact_s > 0) {
         clm_show_ago(contact_s, now_s, ago, sizeof(ago));
     }
-    clm_show_line("control plane  %s, %s, last contact %s", text_of(plane, "url", "none"), state,
-                  ago);
-    if (strcmp(state, "connected") != 0 && *text_of(plane, "message", "") != '\0') {
-        clm_show_line("               %s", text_of(plane, "message", ""));
+    clm_show_line("control plane  %s, %s, last contact %s", clm_pick_text(plane, "url", "none"),
+                  state, ago);
+    if (strcmp(state, "connected") != 0 && *clm_pick_text(plane, "message", "") != '\0') {
+        clm_show_line("               %s", clm_pick_text(plane, "message", ""));
     }
-    if (time_of(clm_json_get(reply, "identity"), "not_after") > 0) {
-        (void)clm_show_left(time_of(clm_json_get(reply, "identity"), "not_after"), now_s, 0, left,
-                            sizeof(left));
+    if (clm_pick_time(clm_json_get(reply, "identity"), "not_after") > 0) {
+        (void)clm_show_left(clm_pick_time(clm_json_get(reply, "identity"), "not_after"), now_s, 0,
+                            left, sizeof(left));
         clm_show_line("identity       %s left, renewed by itself", left);
     }
-    if (int_of(spool, "n") > 0 || int_of(spool, "dead") > 0) {
-        clm_show_line("spool          %lld to send, %lld refused", (long long)int_of(spool, "n"),
-                      (long long)int_of(spool, "dead"));
+    if (clm_pick_int(spool, "n") > 0 || clm_pick_int(spool, "dead") > 0) {
+        clm_show_line("spool          %lld to send, %lld refused",
+                      (long long)clm_pick_int(spool, "n"), (long long)clm_pick_int(spool, "dead"));
     }
     clm_show_line("jobs           %lld running, %lld waiting",
-                  (long long)int_of(clm_json_get(reply, "jobs"), "running"),
-                  (long long)int_of(clm_json_get(reply, "jobs"), "waiting"));
+                  (long long)clm_pick_int(clm_json_get(reply, "jobs"), "running"),
+                  (long long)clm_pick_int(clm_json_get(reply, "jobs"), "waiting"));
 }
 
 static const struct clm_table_column status_columns[] = {
@@ -166,13 +140,13 @@ static void add_target(struct clm_table *table, const struct clm_json *target, i
                        uint32_t expiring_days)
 {
     const struct clm_json *job = clm_json_get(target, "last_job");
-    const struct state *state = state_of(text_of(target, "state", "unknown"));
-    int64_t not_after_s = time_of(target, "not_after");
+    const struct state *state = state_of(clm_pick_text(target, "state", "unknown"));
+    int64_t not_after_s = clm_pick_time(target, "not_after");
     enum clm_color color = CLM_COLOR_NONE;
     char text[32] = "";
 
-    clm_table_add(table, CLM_COLOR_NONE, text_of(target, "target", "?"));
-    clm_show_hash(text_of(target, "served_sha256", ""), text, sizeof(text));
+    clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(target, "target", "?"));
+    clm_show_hash(clm_pick_text(target, "served_sha256", ""), text, sizeof(text));
     clm_table_add(table, CLM_COLOR_NONE, text);
     text[0] = '\0';
     if (not_after_s > 0) {
@@ -184,11 +158,11 @@ static void add_target(struct clm_table *table, const struct clm_json *target, i
         clm_table_add(table, CLM_COLOR_DIM, "-");
         return;
     }
-    clm_show_ago(time_of(job, "finished_at"), now_s, text, sizeof(text));
-    clm_table_addf(table, CLM_COLOR_NONE, "%s %s%s%s", text_of(job, "type", "?"),
-                   text_of(job, "outcome", text_of(job, "state", "?")),
-                   time_of(job, "finished_at") > 0 ? ", " : "",
-                   time_of(job, "finished_at") > 0 ? text : "");
+    clm_show_ago(clm_pick_time(job, "finished_at"), now_s, text, sizeof(text));
+    clm_table_addf(table, CLM_COLOR_NONE, "%s %s%s%s", clm_pick_text(job, "type", "?"),
+                   clm_pick_text(job, "outcome", clm_pick_text(job, "state", "?")),
+                   clm_pick_time(job, "finished_at") > 0 ? ", " : "",
+                   clm_pick_time(job, "finished_at") > 0 ? text : "");
 }
 
 int clm_cmd_status(const struct clm_cli_args *args, void *ctx)
@@ -232,7 +206,7 @@ static const struct clm_table_column job_columns[] = {
 
 static const char *why_of(const struct clm_json *job)
 {
-    return text_of(clm_json_get(job, "error"), "message", text_of(job, "why", ""));
+    return clm_pick_text(clm_json_get(job, "error"), "message", clm_pick_text(job, "why", ""));
 }
 
 static enum clm_color color_of(const char *outcome)
@@ -260,15 +234,15 @@ int clm_cmd_jobs(const struct clm_cli_args *args, void *ctx)
     table = clm_table_new(job_columns, CLM_ARRAY_LEN(job_columns));
     for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "jobs")); at != NULL;
          at = clm_json_next(at)) {
-        const char *outcome = text_of(at, "outcome", "");
+        const char *outcome = clm_pick_text(at, "outcome", "");
 
-        clm_table_add(table, CLM_COLOR_NONE, text_of(at, "job_id", "?"));
-        clm_table_add(table, CLM_COLOR_NONE, text_of(at, "type", "?"));
-        clm_table_add(table, CLM_COLOR_NONE, text_of(at, "target", "?"));
+        clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(at, "job_id", "?"));
+        clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(at, "type", "?"));
+        clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(at, "target", "?"));
         clm_table_add(table, color_of(outcome),
-                      *outcome != '\0' ? outcome : text_of(at, "state", "?"));
+                      *outcome != '\0' ? outcome : clm_pick_text(at, "state", "?"));
         clm_table_add(table, CLM_COLOR_NONE,
-                      text_of(at, "finished_at", text_of(at, "started_at", "")));
+                      clm_pick_text(at, "finished_at", clm_pick_text(at, "started_at", "")));
         clm_table_add(table, CLM_COLOR_NONE, why_of(at));
     }
     if (clm_table_rows(table) == 0) {
@@ -288,21 +262,23 @@ static const struct clm_table_column step_columns[] = {
 
 static void print_job(const struct clm_json *job)
 {
-    clm_show_line("job      %s", text_of(job, "job_id", "?"));
-    clm_show_line("does     %s %s", text_of(job, "type", "?"), text_of(job, "target", "?"));
-    clm_show_line("state    %s%s%s", text_of(job, "state", "?"),
-                  *text_of(job, "outcome", "") != '\0' ? ", " : "", text_of(job, "outcome", ""));
-    if (*text_of(job, "phase", "") != '\0' && *text_of(job, "outcome", "") == '\0') {
-        clm_show_line("phase    %s", text_of(job, "phase", ""));
+    clm_show_line("job      %s", clm_pick_text(job, "job_id", "?"));
+    clm_show_line("does     %s %s", clm_pick_text(job, "type", "?"),
+                  clm_pick_text(job, "target", "?"));
+    clm_show_line("state    %s%s%s", clm_pick_text(job, "state", "?"),
+                  *clm_pick_text(job, "outcome", "") != '\0' ? ", " : "",
+                  clm_pick_text(job, "outcome", ""));
+    if (*clm_pick_text(job, "phase", "") != '\0' && *clm_pick_text(job, "outcome", "") == '\0') {
+        clm_show_line("phase    %s", clm_pick_text(job, "phase", ""));
     }
-    clm_show_line("started  %s", text_of(job, "started_at", "not yet"));
-    if (time_of(job, "finished_at") > 0) {
-        clm_show_line("finished %s", text_of(job, "finished_at", ""));
+    clm_show_line("started  %s", clm_pick_text(job, "started_at", "not yet"));
+    if (clm_pick_time(job, "finished_at") > 0) {
+        clm_show_line("finished %s", clm_pick_text(job, "finished_at", ""));
     }
     if (*why_of(job) != '\0') {
         clm_show_line("why      %s", why_of(job));
-        if (*text_of(clm_json_get(job, "error"), "hint", "") != '\0') {
-            clm_show_line("         %s", text_of(clm_json_get(job, "error"), "hint", ""));
+        if (*clm_pick_text(clm_json_get(job, "error"), "hint", "") != '\0') {
+            clm_show_line("         %s", clm_pick_text(clm_json_get(job, "error"), "hint", ""));
         }
     }
 }
@@ -330,12 +306,12 @@ int clm_cmd_job(const struct clm_cli_args *args, void *ctx)
     for (const struct clm_json *at =
              clm_json_first(clm_json_get(clm_json_get(job, "result"), "steps"));
          at != NULL; at = clm_json_next(at)) {
-        const char *word = text_of(at, "status", "?");
+        const char *word = clm_pick_text(at, "status", "?");
 
-        clm_table_addf(table, CLM_COLOR_NONE, "  %s", text_of(at, "name", "?"));
+        clm_table_addf(table, CLM_COLOR_NONE, "  %s", clm_pick_text(at, "name", "?"));
         clm_table_add(table, strcmp(word, "failed") == 0 ? CLM_COLOR_RED : CLM_COLOR_NONE, word);
-        clm_table_addf(table, CLM_COLOR_NONE, "%lld ms", (long long)int_of(at, "ms"));
-        clm_table_add(table, CLM_COLOR_NONE, text_of(at, "detail", ""));
+        clm_table_addf(table, CLM_COLOR_NONE, "%lld ms", (long long)clm_pick_int(at, "ms"));
+        clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(at, "detail", ""));
     }
     return clm_show_table(table, status);
 }
