@@ -2,7 +2,6 @@
 #include "agent/run/agent.h"
 
 #include <limits.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,12 +16,10 @@
 #include "agent/run/record.h"
 #include "agent/run/spool.h"
 
-#define COURIER_CAP_S   300
-#define COURIER_SLOW_S  1800 /* recovery that needs approval: every 30 to 60 minutes; 5.6 */
-#define SCAN_CAP_S      3600
-#define TICK_MAX_MS     60000 /* the wall clock may be set: look again at least this often */
-#define POLLER_PAUSE_MS 5000
-#define SKEW_WARN_S     300.0 /* protocol.md 10.4 */
+#define COURIER_CAP_S  300
+#define COURIER_SLOW_S 1800 /* recovery that needs approval: every 30 to 60 minutes; 5.6 */
+#define SCAN_CAP_S     3600
+#define TICK_MAX_MS    60000 /* the wall clock may be set: look again at least this often */
 
 static const char *const state_names[CLM_AGENT__COUNT] = {
     [CLM_AGENT_UNENROLLED] = "unenrolled", [CLM_AGENT_CONNECTING] = "connecting",
@@ -37,8 +34,8 @@ const char *clm_agent_state_name(enum clm_agent_state state)
     return state_names[state];
 }
 
-static void enter(struct clm_agent *agent, enum clm_agent_state state, const char *why,
-                  int64_t now_s)
+void clm_agent_enter(struct clm_agent *agent, enum clm_agent_state state, const char *why,
+                     int64_t now_s)
 {
     if (agent->state != state) {
         bool is_good = state == CLM_AGENT_CONNECTED || state == CLM_AGENT_CONNECTING;
@@ -105,13 +102,13 @@ static void load_identity(struct clm_agent *agent, int64_t now_s)
     enum clm_code code = clm_identity_load(agent->dir, &agent->identity, &why);
     agent->has_identity = code == CLM_OK;
     if (code != CLM_OK) {
-        enter(agent, CLM_AGENT_UNENROLLED, why.msg, now_s);
+        clm_agent_enter(agent, CLM_AGENT_UNENROLLED, why.msg, now_s);
         return;
     }
     if (agent->state == CLM_AGENT_UNENROLLED) {
         clm_log_notice("this agent is '%s' of %s", agent->identity.agent_id,
                        agent->identity.urls.v[0]);
-        enter(agent, CLM_AGENT_CONNECTING, "", now_s);
+        clm_agent_enter(agent, CLM_AGENT_CONNECTING, "", now_s);
         plan_scan(agent, now_s);
     }
 }
@@ -155,223 +152,12 @@ void clm_agent_close(struct clm_agent *agent)
     clm_identity_done(&agent->identity);
 }
 
-/* ---- polling ---- */
-
-static bool spool_has_room(const struct clm_agent *agent)
-{
-    char path[PATH_MAX];
-
-    return clm_net_path(agent->config, path, NULL, "spool") == CLM_OK && clm_spool_has_room(path);
-}
+/* ---- children ---- */
 
 static bool may_work(const struct clm_agent *agent)
 {
     return agent->state == CLM_AGENT_CONNECTED && !agent->is_stopping;
 }
-
-static void start_poll(struct clm_agent *agent, int64_t now_ms)
-{
-    struct clm_err why = {0};
-    unsigned busy = clm_children_jobs(&agent->children);
-    const struct clm_poll_facts facts = {
-        .boot_id = agent->boot_id,
-        .slots_free =
-            busy >= CLM_AGENT_JOBS_MAX || !spool_has_room(agent) ? 0 : CLM_AGENT_JOBS_MAX - busy,
-        .skew_s = agent->skew_s};
-    size_t leases = 0;
-    enum clm_code code = CLM_OK;
-
-    if (agent->poller.pid == 0) {
-        code = clm_poller_start(agent->config, agent->boot_id, &agent->poller, &why);
-    }
-    CLM_CLEANUP(clm_json_free_p)
-    struct clm_json *body = clm_poll_body(agent->config, &agent->poll, &facts, &leases);
-    /* The first answer after a start or a failure comes at once: state is known without a wait. */
-    agent->poll_wait_s = agent->state == CLM_AGENT_CONNECTED
-                             ? clm_poll_wait_s(agent->config, &agent->poll, leases)
-                             : 0;
-    if (code == CLM_OK) {
-        code = clm_poller_ask(&agent->poller, body, agent->poll_wait_s, &why);
-    }
-    agent->poll_started_ms = now_ms;
-    agent->poll_slots = facts.slots_free;
-    if (code != CLM_OK) {
-        clm_log_error("%s", why.msg);
-        clm_poller_stop(&agent->poller);
-        agent->next_poll_ms = now_ms + POLLER_PAUSE_MS;
-    }
-}
-
-static void on_stop(void *arg, const char *job_id, bool is_lost)
-{
-    struct clm_agent *agent = arg;
-    struct clm_record record;
-
-    if (clm_children_has(&agent->children, job_id)) {
-        clm_log_at(CLM_LOG_NOTICE, job_id, NULL, is_lost ? "lease lost" : "canceled");
-        clm_children_signal(&agent->children, job_id, is_lost ? SIGUSR2 : SIGUSR1);
-        return;
-    }
-    /* Not running: it asks for its lease again, now, and is told. */
-    if (clm_record_load(agent->config, job_id, &record, NULL) == CLM_OK) {
-        clm_json_set_int(record.root, "next_try_s", 0);
-        if (clm_record_save(agent->config, &record, NULL) != CLM_OK) {
-            clm_log_warning("job '%s': cancel not noted", job_id);
-        }
-    }
-    clm_record_done(&record);
-}
-
-static void note_skew(struct clm_agent *agent, const struct clm_poll_outcome *outcome,
-                      int64_t now_s)
-{
-    if (outcome->date_s == 0) {
-        return;
-    }
-    double skew_s = (double)(outcome->date_s - now_s);
-    if (fabs(skew_s) > SKEW_WARN_S && fabs(agent->skew_s) <= SKEW_WARN_S) {
-        clm_log_warning("this host's clock is %.0f s away from the control plane's; set it right",
-                        -skew_s);
-    }
-    agent->skew_s = skew_s;
-}
-
-static void take_orders(struct clm_agent *agent, const struct clm_poll_orders *orders,
-                        int64_t now_s)
-{
-    if (orders->renew_identity) {
-        agent->renew_now = true;
-    }
-    if (orders->scan && agent->next_scan_s > now_s &&
-        !clm_children_has(&agent->children, "@scan") && agent->scan_failures == 0) {
-        if (clm_inventory_sent(agent->config, "", NULL) == CLM_OK) {
-            agent->next_scan_s = now_s;
-        }
-    }
-    if (orders->update_available[0] != '\0') {
-        memcpy(agent->update_available, orders->update_available, sizeof(agent->update_available));
-    }
-}
-
-static void judge_success(struct clm_agent *agent, const struct clm_poll_outcome *outcome,
-                          int64_t now_ms, int64_t now_s)
-{
-    struct clm_poll_orders orders = {.has_next_poll = outcome->has_next_poll,
-                                     .next_poll_s = outcome->next_poll_s};
-    const struct clm_json *body = clm_json_get(outcome->body, "body");
-    struct clm_err why = {0};
-    int64_t cursor = agent->poll.cursor;
-    uint32_t spread_s = agent->poll.spread_s;
-
-    if (body != NULL) {
-        if (clm_poll_apply(agent->config, &agent->poll, body, !agent->is_stopping, &orders, &why) !=
-            CLM_OK) {
-            clm_log_warning("%s", why.msg);
-        }
-        clm_poll_stops(body, on_stop, agent);
-    }
-    if ((cursor != agent->poll.cursor || spread_s != agent->poll.spread_s) &&
-        clm_poll_save(agent->config, &agent->poll, &why) != CLM_OK) {
-        clm_log_warning("%s", why.msg);
-    }
-    take_orders(agent, &orders, now_s);
-    bool was_connected = agent->state == CLM_AGENT_CONNECTED;
-    agent->last_contact_s = now_s;
-    enter(agent, CLM_AGENT_CONNECTED, "", now_s);
-    uint32_t next_ms = clm_backoff_ok(&agent->backoff, now_ms, orders.next_poll_s, clm_rand_below);
-    /* The first poll asked for no wait: it says nothing about whether the server holds one. */
-    uint32_t wait_s = was_connected ? agent->poll_wait_s : agent->config->control_plane.poll_wait_s;
-    agent->next_poll_ms =
-        now_ms + clm_poll_delay_ms(agent->config, next_ms, wait_s, now_ms - agent->poll_started_ms);
-}
-
-struct problem_row {
-    const char *problem;
-    enum clm_agent_state state;
-    uint32_t wait_s; /* 0: as the back-off says */
-};
-
-static const struct problem_row problem_rows[] = {
-    {"agent-disabled", CLM_AGENT_DISABLED, CLM_POLL_SLOW_S},
-    {"agent-pending", CLM_AGENT_PENDING, 0},
-    {"agent-unknown", CLM_AGENT_ORPHANED, CLM_POLL_SLOW_S},
-    {"clone-suspected", CLM_AGENT_QUARANTINED, CLM_POLL_SLOW_S},
-    {"cert-expired", CLM_AGENT_EXPIRED, 0},
-};
-
-static const struct problem_row *find_problem(const char *problem)
-{
-    for (size_t i = 0; i < CLM_ARRAY_LEN(problem_rows); i++) {
-        if (strcmp(problem_rows[i].problem, problem) == 0) {
-            return &problem_rows[i];
-        }
-    }
-    return NULL;
-}
-
-static void judge_failure(struct clm_agent *agent, const struct clm_poll_outcome *outcome,
-                          int64_t now_ms, int64_t now_s)
-{
-    const struct problem_row *row = find_problem(outcome->problem);
-    enum clm_agent_state state = row == NULL ? CLM_AGENT_OFFLINE : row->state;
-    uint32_t wait_ms = clm_backoff_failed(&agent->backoff, outcome->retry_after_s,
-                                          agent->poll.spread_s, clm_rand_below);
-
-    if (row != NULL && row->wait_s > 0) {
-        wait_ms = row->wait_s * 900u + clm_rand_below(row->wait_s * 200u); /* 10 % either way */
-    }
-    if (outcome->status > 0) {
-        agent->last_contact_s = now_s;
-    }
-    enter(agent, state, outcome->message, now_s);
-    if (state == CLM_AGENT_EXPIRED && now_s >= agent->next_courier_s) {
-        agent->renew_now = true;
-    }
-    agent->next_poll_ms = now_ms + wait_ms;
-}
-
-void clm_agent_judge(struct clm_agent *agent, const struct clm_poll_outcome *outcome,
-                     int64_t now_ms, int64_t now_s)
-{
-    note_skew(agent, outcome, now_s);
-    if (outcome->code == CLM_OK) {
-        judge_success(agent, outcome, now_ms, now_s);
-    } else {
-        judge_failure(agent, outcome, now_ms, now_s);
-    }
-}
-
-void clm_agent_poll_answer(struct clm_agent *agent)
-{
-    struct clm_poll_outcome outcome;
-    struct clm_err why = {0};
-    int64_t now_ms = clm_clock_mono_ms();
-
-    if (clm_poller_take(&agent->poller, &outcome, &why) != CLM_OK) {
-        clm_log_warning("%s", why.msg);
-        clm_poller_stop(&agent->poller);
-        agent->next_poll_ms = now_ms + POLLER_PAUSE_MS;
-    } else {
-        clm_agent_judge(agent, &outcome, now_ms, clm_clock_now_s());
-    }
-    clm_poll_outcome_done(&outcome);
-}
-
-bool clm_agent_poke(struct clm_agent *agent, int64_t now_ms)
-{
-    if (now_ms - agent->last_poke_ms < CLM_AGENT_POKE_MS) {
-        return false;
-    }
-    agent->last_poke_ms = now_ms;
-    agent->next_poll_ms = now_ms;
-    if (agent->poller.is_busy && agent->state == CLM_AGENT_CONNECTED) {
-        return true; /* a poll is being held: the answer comes as soon as there is one */
-    }
-    clm_poller_stop(&agent->poller);
-    return true;
-}
-
-/* ---- children ---- */
 
 static void start_child(struct clm_agent *agent, const char *id, const char *target)
 {
@@ -549,6 +335,24 @@ static void on_fault(struct clm_agent *agent, const char *job_id, int64_t now_s)
     clm_record_done(&record);
 }
 
+/* After a change at a target the inventory is old: status and control plane shall see the new one. */
+static void on_end(struct clm_agent *agent, const char *job_id, int64_t now_s)
+{
+    static const char *const changing[] = {"order", "deploy", "rollback"};
+    struct clm_record record;
+    enum clm_code code = clm_record_load(agent->config, job_id, &record, NULL);
+
+    if (code == CLM_E_NOTFOUND) {
+        code = clm_record_load_finished(agent->config, job_id, &record, NULL);
+    }
+    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(changing); i++) {
+        if (strcmp(clm_record_text(&record, "type"), changing[i]) == 0) {
+            agent->next_scan_s = now_s;
+        }
+    }
+    clm_record_done(&record);
+}
+
 void clm_agent_reap(struct clm_agent *agent)
 {
     struct clm_child child;
@@ -567,6 +371,8 @@ void clm_agent_reap(struct clm_agent *agent)
             after_courier(agent, status, now_ms, now_s);
         } else if (status != CLM_JOB_EXIT_OK && status != CLM_JOB_EXIT_LATER) {
             on_fault(agent, child.id, now_s);
+        } else if (status == CLM_JOB_EXIT_OK) {
+            on_end(agent, child.id, now_s);
         }
         if (child.id[0] != '@' && agent->poller.is_busy && agent->poll_slots == 0) {
             clm_poller_stop(&agent->poller); /* it said that there is no room: there is now */
@@ -586,7 +392,7 @@ int64_t clm_agent_tick(struct clm_agent *agent, int64_t now_ms, int64_t now_s)
         }
     }
     if (!agent->poller.is_busy && now_ms >= agent->next_poll_ms && !agent->is_stopping) {
-        start_poll(agent, now_ms);
+        clm_agent_poll(agent, now_ms);
     }
     start_jobs(agent, now_s, &wait_s);
     start_scan(agent, now_s, &wait_s);

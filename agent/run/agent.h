@@ -2,7 +2,8 @@
 /*
  * agent - the main process of "clmbot run": its state and its decisions
  *
- * Internal to agent/run. run.c waits for events and calls agent.c, which decides; status.c tells.
+ * Internal to agent/run. run.c waits for events and calls agent.c (children, times) and agent_poll.c
+ * (control plane), which decide; status.c tells.
  */
 #ifndef CLM_RUN_AGENT_H
 #define CLM_RUN_AGENT_H
@@ -79,6 +80,11 @@ void clm_agent_close(struct clm_agent *agent);
 
 /* Everything that is due: polls, jobs, scan, courier. Returns milliseconds until something is. */
 int64_t clm_agent_tick(struct clm_agent *agent, int64_t now_ms, int64_t now_s);
+/* The state from now on, and why; logged when it changes. */
+void clm_agent_enter(struct clm_agent *agent, enum clm_agent_state state, const char *why,
+                     int64_t now_s);
+/* Sends a poll, by a new poller if need be. */
+void clm_agent_poll(struct clm_agent *agent, int64_t now_ms);
 /* The poller has an answer, or is gone. */
 void clm_agent_poll_answer(struct clm_agent *agent);
 /* A child may have ended. */

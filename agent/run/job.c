@@ -12,6 +12,7 @@
 #include "agent/base/log.h"
 
 #define STEPS_MAX      200 /* in a result; more are dropped: the log of the host has them */
+#define BURST_MS       2000
 #define WAIT_PIECE_MS  500
 #define PROBLEM_LOST_N 4
 
@@ -109,6 +110,7 @@ static void send_events(struct clm_job *job)
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_job_fenced(job);
     clm_json_set_take(body, "events", job->events);
     job->events = NULL;
+    job->events_sent_ms = clm_clock_mono_ms();
     const struct clm_api_request request = {
         .method = "POST", .path = path, .body = body, .timeout_ms = 10000};
     if (clm_api_call(job->world->api, &request, &answer, NULL) == CLM_OK &&
@@ -147,7 +149,9 @@ void clm_job_phase(struct clm_job *job, const char *phase, int pct)
     clm_json_set_str(event, "kind", "phase");
     clm_json_set_str(event, "phase", phase);
     add_event(job, event);
-    clm_job_flush(job, job->events_pause_s <= CLM_JOB_EVENT_BATCH_S);
+    /* A new phase is told at once, but a burst of them in one request. */
+    bool is_burst = clm_clock_mono_ms() - job->events_sent_ms < BURST_MS;
+    clm_job_flush(job, job->events_pause_s <= CLM_JOB_EVENT_BATCH_S && !is_burst);
 }
 
 void clm_job_step(struct clm_job *job, const char *name, const char *status, int64_t ms,

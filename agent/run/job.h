@@ -53,6 +53,7 @@ struct clm_job {
     struct clm_json *result;     /* members of protocol.md 7.13; steps and effects are there */
     struct clm_json *events;     /* array of those not sent yet */
     int64_t events_since_ms;     /* of the oldest one */
+    int64_t events_sent_ms;      /* of the last batch; 0: none */
     int64_t events_pause_s;      /* as the control plane asked */
     int64_t deadline_ms;         /* monotonic; end of timeout_s */
     int64_t started_at_s;

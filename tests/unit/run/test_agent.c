@@ -103,6 +103,20 @@ static void contact_is_whatever_the_control_plane_itself_said(void **state)
     assert_int_equal(f->agent.last_contact_s, NOW_S);
 }
 
+static void being_asked_to_slow_down_is_no_loss_of_contact(void **state)
+{
+    struct fixture *f = *state;
+    struct clm_poll_outcome outcome = {
+        .code = CLM_E_REMOTE, .status = 429, .problem = "rate-limited", .retry_after_s = 10};
+
+    judge(f, CLM_OK, 204, "");
+    clm_agent_judge(&f->agent, &outcome, NOW_MS, NOW_S + 5);
+    assert_int_equal(f->agent.state, CLM_AGENT_CONNECTED);
+    assert_int_equal(f->agent.last_contact_s, NOW_S + 5);
+    assert_in_range(f->agent.next_poll_ms - NOW_MS, 10000, 15000);
+    assert_true(f->agent.backoff.was_connected);
+}
+
 static void since_is_kept_while_the_state_lasts(void **state)
 {
     struct fixture *f = *state;
@@ -385,6 +399,7 @@ int main(void)
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
         WITH(state_follows_the_answer),
         WITH(contact_is_whatever_the_control_plane_itself_said),
+        WITH(being_asked_to_slow_down_is_no_loss_of_contact),
         WITH(since_is_kept_while_the_state_lasts),
         WITH(next_poll_of_a_204_is_its_header),
         WITH(orders_of_the_answer_are_kept),
