@@ -240,6 +240,9 @@ static enum clm_code read_root(struct clm_cp_conf *conf, const struct clm_json *
     for (size_t i = 0; i < CLM_ARRAY_LEN(numbers); i++) {
         known[3 + i] = numbers[i].key;
     }
+    if (clm_json_kind(root) != CLM_JSON_OBJECT) {
+        return clm_err_set(err, CLM_E_CONFIG, "must be an object");
+    }
     enum clm_code code = clm_json_only(root, known, err);
 
     for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(numbers); i++) {

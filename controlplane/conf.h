@@ -47,8 +47,8 @@ struct clm_cp_conf {
     int64_t retry_cap_s;        /* 3600 */
     int64_t reconnect_spread_s; /* 30 */
     /* Rates: requests per minute and burst. */
-    int64_t agent_per_min;  /* 60 */
-    int64_t agent_burst;    /* 30 */
+    int64_t agent_per_min; /* 60 */
+    int64_t agent_burst; /* 120: protocol.md 6.4 says 30, an order with deployment takes some 20 */
     int64_t enroll_per_min; /* 60 per source address */
     int64_t enroll_burst;   /* 10 */
     int64_t token_per_min;  /* 10 per join token */

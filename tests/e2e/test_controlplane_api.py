@@ -553,7 +553,7 @@ def test_answers_are_not_to_be_cached(agent):
 # ---- rates ----
 
 def test_an_agent_that_asks_too_often(tmp_path):
-    plane = wire.WirePlane(tmp_path / "cp")
+    plane = wire.WirePlane(tmp_path / "cp", agent_burst=30)
     plane.start()
     try:
         agent = wire.WireAgent(plane, tmp_path)

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "controlplane/orders.h"
+#include "plane.h"
+
+#define NOW 1795225945
+
+static struct plane plane;
+
+static int open_plane(void **state)
+{
+    (void)state;
+    plane_open(&plane, NOW);
+    return 0;
+}
+
+static int close_plane(void **state)
+{
+    (void)state;
+    plane_close(&plane);
+    return 0;
+}
+
+/* The request of the rows below: what is asked for, in the certificate's own terms. */
+struct row {
+    const char *dns[3];
+    const char *ip;
+    const char *uri;
+    const char *cn;
+    enum clm_key_type key_type;
+    const char *spki;
+    const char *faults; /* codes, each followed by a blank */
+};
+
+static void fill(const struct row *row, struct clm_csr_info *csr)
+{
+    for (size_t i = 0; i < 3 && row->dns[i] != NULL; i++) {
+        assert_int_equal(clm_names_add_dns(&csr->names, row->dns[i], NULL), CLM_OK);
+    }
+    if (row->ip != NULL) {
+        assert_int_equal(clm_names_add_ip(&csr->names, row->ip, NULL), CLM_OK);
+    }
+    if (row->uri != NULL) {
+        assert_int_equal(clm_strs_add(&csr->uris, row->uri, NULL), CLM_OK);
+    }
+    (void)snprintf(csr->common_name, sizeof(csr->common_name), "%s", row->cn);
+    csr->key_type = row->key_type;
+    (void)snprintf(csr->spki_sha256, sizeof(csr->spki_sha256), "%s", row->spki);
+}
+
+static void only_what_was_asked_for_passes(void **state)
+{
+    static const struct row rows[] = {
+        {{"a.example", "b.example"}, "192.0.2.1", NULL, "a.example", CLM_KEY_EC_P256, "new", ""},
+        {{"b.example", "a.example"}, "192.0.2.1", NULL, "", CLM_KEY_EC_P256, "new", ""},
+        {{"a.example", "b.example"}, "192.0.2.1", NULL, "192.0.2.1", CLM_KEY_EC_P256, "new", ""},
+        {{"a.example"}, "192.0.2.1", NULL, "", CLM_KEY_EC_P256, "new", "san-missing "},
+        {{"a.example", "b.example"}, NULL, NULL, "", CLM_KEY_EC_P256, "new", "san-missing "},
+        {{"a.example", "b.example", "c.example"},
+         "192.0.2.1",
+         NULL,
+         "",
+         CLM_KEY_EC_P256,
+         "new",
+         "san-extra "},
+        {{"a.example", "*.example"},
+         "192.0.2.1",
+         NULL,
+         "",
+         CLM_KEY_EC_P256,
+         "new",
+         "san-missing san-extra "},
+        {{"a.example", "b.example"},
+         "192.0.2.1",
+         "urn:x",
+         "",
+         CLM_KEY_EC_P256,
+         "new",
+         "san-extra "},
+        {{"a.example", "b.example"}, "192.0.2.1", NULL, "c.example", CLM_KEY_EC_P256, "new", "cn "},
+        {{"a.example", "b.example"}, "192.0.2.1", NULL, "", CLM_KEY_EC_P384, "new", "key-type "},
+        {{"a.example", "b.example"}, "192.0.2.1", NULL, "", CLM_KEY_OTHER, "new", "key-type "},
+        {{"a.example", "b.example"}, "192.0.2.1", NULL, "", CLM_KEY_EC_P256, "aa", "key-reuse "},
+    };
+    CLM_CLEANUP(clm_cp_cert_done) struct clm_cp_cert cert = {.key_type = "ec-p256"};
+
+    (void)state;
+    assert_int_equal(clm_names_add_dns(&cert.names, "a.example", NULL), CLM_OK);
+    assert_int_equal(clm_names_add_dns(&cert.names, "b.example", NULL), CLM_OK);
+    assert_int_equal(clm_names_add_ip(&cert.names, "192.0.2.1", NULL), CLM_OK);
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info csr = {0};
+        CLM_CLEANUP(clm_json_free_p) struct clm_json *faults = clm_json_new_array();
+        char codes[128] = "";
+
+        fill(&rows[i], &csr);
+        assert_int_equal(clm_cp_order_check_csr(&plane.tx, &cert, &csr, faults, NULL), CLM_OK);
+        for (const struct clm_json *f = clm_json_first(faults); f != NULL; f = clm_json_next(f)) {
+            (void)strcat(strcat(codes, clm_json_text(clm_json_get(f, "code"))), " ");
+        }
+        if (strcmp(codes, rows[i].faults) != 0) {
+            fail_msg("row %zu: '%s' instead of '%s'", i, codes, rows[i].faults);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(only_what_was_asked_for_passes, open_plane, close_plane),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
