@@ -10,7 +10,7 @@
 #include "agent/crypto/jws.h"
 #include "agent/host/internal.h"
 
-#define DAY_S (24 * 60 * 60)
+#define DAY_S INT64_C(86400)
 
 static enum clm_code find_job_key(void *ctx, const char *kid, const struct clm_pubkey **out_key,
                                   struct clm_err *err)

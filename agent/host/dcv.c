@@ -204,12 +204,16 @@ static enum clm_code walk(int *io_dir, const char *root, const char *path, const
     }
 }
 
-enum clm_code clm_dcv_plan(const char *root, bool strip, const char *path, struct clm_strs *made,
+static const char *below(const struct clm_dcv_root *root, const char *path)
+{
+    return root->is_alias ? strrchr(path, '/') : path;
+}
+
+enum clm_code clm_dcv_plan(const struct clm_dcv_root *root, const char *path, struct clm_strs *made,
                            char *file, size_t size, struct clm_err *err)
 {
-    const char *below = strip ? strrchr(path, '/') : path;
-    size_t root_len = strlen(root);
-    enum clm_code code = clm_str_fmt(file, size, err, "%s%s", root, below);
+    size_t root_len = strlen(root->dir);
+    enum clm_code code = clm_str_fmt(file, size, err, "%s%s", root->dir, below(root, path));
     struct stat st;
 
     for (char *at = file + root_len + 1; code == CLM_OK; at++) {
@@ -312,7 +316,7 @@ enum clm_code clm_dcv_remove(const char *root, const struct clm_strs *made, size
     return worst;
 }
 
-enum clm_code clm_dcv_write(const char *root, bool strip, const char *path, const char *content,
+enum clm_code clm_dcv_write(const struct clm_dcv_root *root, const char *path, const char *content,
                             struct clm_err *err)
 {
     CLM_CLEANUP(clm_fs_close_p) int dir = -1;
@@ -322,13 +326,13 @@ enum clm_code clm_dcv_write(const char *root, bool strip, const char *path, cons
     if (code != CLM_OK) {
         return code;
     }
-    dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    dir = open(root->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) {
-        return clm_err_sys(err, errno, "web root '%s'", root);
+        return clm_err_sys(err, errno, "web root '%s'", root->dir);
     }
-    code = walk(&dir, root, strip ? strrchr(path, '/') : path, content, &made, err);
+    code = walk(&dir, root->dir, below(root, path), content, &made, err);
     if (code != CLM_OK) {
-        clm_ignore(clm_dcv_remove(root, &made, NULL, NULL));
+        clm_ignore(clm_dcv_remove(root->dir, &made, NULL, NULL));
     }
     return code;
 }

@@ -28,33 +28,36 @@
 CLM_MUST_USE enum clm_code clm_dcv_check(const char *path, const char *content,
                                          struct clm_err *err);
 
+/* A web root: an absolute directory, which may itself be reached through symlinks. */
+struct clm_dcv_root {
+    const char *dir;
+    bool is_alias; /* it answers for the challenge directory itself: only the last component of a
+                      path is appended */
+};
+
 /*
  * clm_dcv_plan() - what clm_dcv_write() would make
  *
- * In      root   absolute directory
- *         strip  true: root answers for the challenge directory itself (an alias), so only the last
- *                component of path is appended
- *         path   as clm_dcv_check() allows
+ * In      path   as clm_dcv_check() allows
  * Out     made   appended: every file and directory that does not exist now, in the order of
  *                making; to be recorded before clm_dcv_write(), so that a crash leaves nothing
  *                that clm_dcv_remove() would not find
  *         file   the full path, size bytes
  * Errors  LIMIT path too long; NOMEM
  */
-CLM_MUST_USE enum clm_code clm_dcv_plan(const char *root, bool strip, const char *path,
+CLM_MUST_USE enum clm_code clm_dcv_plan(const struct clm_dcv_root *root, const char *path,
                                         struct clm_strs *made, char *file, size_t size,
                                         struct clm_err *err);
 
 /*
  * clm_dcv_write() - makes the file, readable for the web server
  *
- * In      root   absolute directory; itself may be reached through symlinks
- *         strip, path, content  as above; clm_dcv_check() is asked again
+ * In      path, content  as above; clm_dcv_check() is asked again
  * Errors  INVAL rules; PERM a symlink on the way, or not writable; NOTFOUND no web root;
  *         EXISTS a file of that name with other content; IO. On error nothing made here is left.
  * Effect  an equal file that is already there is success.
  */
-CLM_MUST_USE enum clm_code clm_dcv_write(const char *root, bool strip, const char *path,
+CLM_MUST_USE enum clm_code clm_dcv_write(const struct clm_dcv_root *root, const char *path,
                                          const char *content, struct clm_err *err);
 
 /* Removes what clm_dcv_plan() listed below root, last first; directories only if empty. A missing

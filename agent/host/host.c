@@ -112,11 +112,12 @@ static enum clm_code recover_once(struct clm_host *host, struct clm_err *err)
 }
 
 enum clm_code clm_host_request(struct clm_host *host, const struct clm_host_session *session,
-                               enum clm_op op, const struct clm_json *body, struct clm_json *reply,
+                               const struct clm_host_question *question, struct clm_json *reply,
                                struct clm_fail *fail, struct clm_err *err)
 {
+    enum clm_op op = question->op;
     struct clm_host_call call = {
-        .host = host, .session = session, .body = body, .reply = reply, .fail = fail};
+        .host = host, .session = session, .body = question->body, .reply = reply, .fail = fail};
     enum clm_code code;
 
     *fail = (struct clm_fail){0};

@@ -59,17 +59,22 @@ CLM_DEFINE_CLEANUP(struct clm_host, clm_host_close);
 CLM_MUST_USE enum clm_code clm_host_recover(struct clm_host *host, bool boot,
                                             struct clm_json *recovered, struct clm_err *err);
 
+struct clm_host_question {
+    enum clm_op op;              /* any value */
+    const struct clm_json *body; /* an object, borrowed */
+};
+
 /*
  * clm_host_request() - answers one request
  *
- * In      op    any value; body  an object, borrowed
  * Out     reply  an empty object to be filled
  *         fail   filled when the result is not CLM_OK
  * Errors  as docs/ipc.md says for the operation; nothing was changed then unless it says so
  */
 CLM_MUST_USE enum clm_code clm_host_request(struct clm_host *host,
-                                            const struct clm_host_session *session, enum clm_op op,
-                                            const struct clm_json *body, struct clm_json *reply,
-                                            struct clm_fail *fail, struct clm_err *err);
+                                            const struct clm_host_session *session,
+                                            const struct clm_host_question *question,
+                                            struct clm_json *reply, struct clm_fail *fail,
+                                            struct clm_err *err);
 
 #endif

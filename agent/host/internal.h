@@ -89,18 +89,25 @@ CLM_MUST_USE enum clm_code clm_host_find_target(struct clm_host_call *call, cons
                                                 const struct clm_service **out_service,
                                                 struct clm_err *err);
 
+/* What a CA issued for a key that waits here; everything is borrowed. */
+struct clm_issued {
+    const char *key_ref;
+    const char *chain_pem;          /* leaf and intermediates */
+    const struct clm_names *wanted; /* names asked for; NULL: those it has */
+    const char *certificate_id;
+};
+
 /*
  * clm_host_bundle_take() - gates an issued certificate and stores it with its waiting key
  *
- * In      key_ref  of a waiting key; chain_pem  leaf and intermediates
- *         wanted   names asked for; NULL: those it has (the policy is asked in both cases)
+ * In      issued  the policy is asked for its names, also if wanted is NULL
  * Out     out_leaf  zeroed by the caller
  * Errors  CRYPTO, PERM, PARSE, NOTFOUND; "certificate refused: ...". Nothing is kept then.
  */
-CLM_MUST_USE enum clm_code
-clm_host_bundle_take(struct clm_host_call *call, const char *key_ref, const char *chain_pem,
-                     const struct clm_names *wanted, const char *certificate_id,
-                     struct clm_cert_info *out_leaf, struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_host_bundle_take(struct clm_host_call *call,
+                                                const struct clm_issued *issued,
+                                                struct clm_cert_info *out_leaf,
+                                                struct clm_err *err);
 
 /* What install.c is to do: put the bundle where the target keeps its certificate. */
 struct clm_install {

@@ -10,9 +10,9 @@
 #include "agent/base/clock.h"
 #include "agent/base/fs.h"
 
-#define RECORD_MAX  (512u * 1024u) /* a payload of 64 KiB escaped, and a result */
-#define PAYLOAD_MAX (64u * 1024u)  /* protocol.md 6.4 */
-#define SEQ_MAX     (1024u * 1024u)
+#define RECORD_MAX  524288u /* a payload of 64 KiB escaped, and a result */
+#define PAYLOAD_MAX 65536u  /* protocol.md 6.4 */
+#define SEQ_MAX     1048576u
 #define PATHS_MAX   1000
 
 static enum clm_code read_json(const char *path, size_t max, struct clm_json **out,

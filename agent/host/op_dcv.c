@@ -11,6 +11,13 @@
 
 #define ACME_DIR "/.well-known/acme-challenge"
 
+struct request {
+    const char *order_id;
+    const char *domain;
+    const char *path;
+    const char *content;
+};
+
 /* Where a file for a name goes, and where it can be fetched from. */
 struct place {
     char root[PATH_MAX];
@@ -102,17 +109,18 @@ static enum clm_code choose(struct clm_host_call *call, const char *domain, cons
 }
 
 /* Records what will be made, then makes it; takes the record back if it could not be made. */
-static enum clm_code record_and_write(struct clm_host *host, const char *order_id,
-                                      const struct place *place, const char *path,
-                                      const char *content, char *file, struct clm_err *err)
+static enum clm_code record_and_write(struct clm_host *host, const struct place *place,
+                                      const struct request *request, char *file,
+                                      struct clm_err *err)
 {
+    const struct clm_dcv_root root = {place->root, place->strip};
     CLM_CLEANUP(clm_dcv_record_done) struct clm_dcv_record before = {0};
     CLM_CLEANUP(clm_dcv_record_done) struct clm_dcv_record record = {0};
     struct clm_dcv_made *made;
-    enum clm_code code = clm_ledger_dcv_get(host->dir, order_id, &before, err);
+    enum clm_code code = clm_ledger_dcv_get(host->dir, request->order_id, &before, err);
 
     if (code == CLM_OK) {
-        code = clm_ledger_dcv_get(host->dir, order_id, &record, err);
+        code = clm_ledger_dcv_get(host->dir, request->order_id, &record, err);
     }
     if (code != CLM_OK) {
         return code;
@@ -121,14 +129,14 @@ static enum clm_code record_and_write(struct clm_host *host, const char *order_i
     if (made == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "record of validation files");
     }
-    code = clm_dcv_plan(place->root, place->strip, path, &made->made, file, PATH_MAX, err);
+    code = clm_dcv_plan(&root, request->path, &made->made, file, PATH_MAX, err);
     if (code == CLM_OK) {
-        code = clm_ledger_dcv_put(host->dir, order_id, &record, err);
+        code = clm_ledger_dcv_put(host->dir, request->order_id, &record, err);
     }
     if (code == CLM_OK) {
-        code = clm_dcv_write(place->root, place->strip, path, content, err);
+        code = clm_dcv_write(&root, request->path, request->content, err);
         if (code != CLM_OK) {
-            clm_ignore(clm_ledger_dcv_put(host->dir, order_id, &before, NULL));
+            clm_ignore(clm_ledger_dcv_put(host->dir, request->order_id, &before, NULL));
         }
     }
     return code;
@@ -169,13 +177,6 @@ static enum clm_code check_job(struct clm_host_call *call, const struct clm_job_
     clm_job_spec_done(&spec);
     return code;
 }
-
-struct request {
-    const char *order_id;
-    const char *domain;
-    const char *path;
-    const char *content;
-};
 
 static enum clm_code read_request(const struct clm_json *body, struct request *out,
                                   struct clm_err *err)
@@ -220,8 +221,7 @@ enum clm_code clm_host_op_dcv_put(struct clm_host_call *call, struct clm_err *er
             choose(call, request.domain, webroot_ref[0] != '\0' ? webroot_ref : NULL, &place, err);
     }
     if (code == CLM_OK) {
-        code = record_and_write(call->host, request.order_id, &place, request.path, request.content,
-                                file, err);
+        code = record_and_write(call->host, &place, &request, file, err);
         clm_host_problem(call, code == CLM_OK ? "" : "E_PATH");
     }
     if (code != CLM_OK) {

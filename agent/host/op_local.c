@@ -4,8 +4,8 @@
 
 #include "agent/host/internal.h"
 
-#define CA_PEM_MAX (64u * 1024u) /* protocol.md 7.2 */
-#define PINS_MAX   4             /* protocol.md 5.2 */
+#define CA_PEM_MAX 65536u /* protocol.md 7.2 */
+#define PINS_MAX   4      /* protocol.md 5.2 */
 
 enum clm_code clm_host_op_trust_put(struct clm_host_call *call, struct clm_err *err)
 {

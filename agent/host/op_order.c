@@ -9,6 +9,8 @@
 #include "agent/crypto/hash.h"
 #include "agent/host/internal.h"
 
+#define CSR_TEXT_MAX 32768u /* CLM_CSR_MAX bytes in base64url */
+
 /* One job, one key: a repeated request finds the key of the first. */
 static enum clm_code key_ref_of(const char *job_id, char dst[CLM_KEY_REF_SIZE], struct clm_err *err)
 {
@@ -70,7 +72,7 @@ static enum clm_code make_key(struct clm_host *host, const char *job_id, const c
 static enum clm_code reply_csr(struct clm_json *reply, const char *key_ref,
                                const struct clm_store_key *key, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf b64 = CLM_BUF_INIT(2u * CLM_CSR_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf b64 = CLM_BUF_INIT(CSR_TEXT_MAX);
     struct clm_csr_info info;
     enum clm_code code = clm_csr_parse(key->csr_der.data, key->csr_der.len, &info, err);
 
@@ -144,10 +146,8 @@ static enum clm_code load_key(const char *path, struct clm_key **out, struct clm
     return code == CLM_OK ? clm_key_from_pem(pem.data, pem.len, out, err) : code;
 }
 
-enum clm_code clm_host_bundle_take(struct clm_host_call *call, const char *key_ref,
-                                   const char *chain_pem, const struct clm_names *wanted,
-                                   const char *certificate_id, struct clm_cert_info *out_leaf,
-                                   struct clm_err *err)
+enum clm_code clm_host_bundle_take(struct clm_host_call *call, const struct clm_issued *issued,
+                                   struct clm_cert_info *out_leaf, struct clm_err *err)
 {
     CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
     CLM_CLEANUP(clm_bundle_done) struct clm_bundle bundle = CLM_BUNDLE_INIT;
@@ -155,24 +155,25 @@ enum clm_code clm_host_bundle_take(struct clm_host_call *call, const char *key_r
     CLM_CLEANUP(clm_json_free_p) struct clm_json *meta = clm_json_new_object();
     struct clm_host *host = call->host;
     int64_t now_s = host->io->now_s(host->io->ctx);
-    enum clm_code code = clm_store_key_get(host->store, key_ref, &waiting, err);
+    enum clm_code code = clm_store_key_get(host->store, issued->key_ref, &waiting, err);
 
     if (code == CLM_OK) {
         code = load_key(waiting.key_path, &key, err);
     }
     if (code == CLM_OK) {
-        code = clm_bundle_from_pem(chain_pem, strlen(chain_pem), &bundle, err);
+        code = clm_bundle_from_pem(issued->chain_pem, strlen(issued->chain_pem), &bundle, err);
     }
     if (code == CLM_OK) {
-        code = clm_cert_gate(&bundle, key, wanted != NULL ? wanted : &bundle.leaf.names, now_s,
+        code = clm_cert_gate(&bundle, key,
+                             issued->wanted != NULL ? issued->wanted : &bundle.leaf.names, now_s,
                              CLM_HOST_SKEW_S, err);
     }
     if (code == CLM_OK) {
         code = clm_policy_check_names(&host->config->policy, &bundle.leaf.names, err);
     }
     if (code == CLM_OK) {
-        clm_json_set_str(meta, "certificate_id", certificate_id);
-        code = clm_store_bundle_put(host->store, key_ref, &bundle, meta, err);
+        clm_json_set_str(meta, "certificate_id", issued->certificate_id);
+        code = clm_store_bundle_put(host->store, issued->key_ref, &bundle, meta, err);
     }
     if (code != CLM_OK) {
         return clm_err_wrap(err, code, "certificate refused");
@@ -213,8 +214,10 @@ enum clm_code clm_host_op_cert_put(struct clm_host_call *call, struct clm_err *e
             code = key_ref_of(job.job_id, key_ref, err);
         }
         if (code == CLM_OK) {
-            code = clm_host_bundle_take(call, key_ref, chain_pem, &spec.u.order.names,
-                                        spec.u.order.certificate_id, &leaf, err);
+            const struct clm_issued issued = {key_ref, chain_pem, &spec.u.order.names,
+                                              spec.u.order.certificate_id};
+
+            code = clm_host_bundle_take(call, &issued, &leaf, err);
         }
         if (code == CLM_OK) {
             (void)memcpy(record.bundle_sha256, leaf.sha256, sizeof(record.bundle_sha256));

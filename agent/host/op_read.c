@@ -8,8 +8,8 @@
 #include "agent/host/internal.h"
 #include "scanners/scanner.h"
 
-#define CONFIG_MAX  (64u * 1024u) /* design.md 11 */
-#define STATUS_LAST 10            /* transactions shown with the status */
+#define CONFIG_MAX  65536u /* design.md 11 */
+#define STATUS_LAST 10     /* transactions shown with the status */
 #define HISTORY_MAX 200
 
 /* Shown in the dashboard, so that an operator sees when a policy changed. */

@@ -25,13 +25,20 @@ static bool meets(const struct clm_observation *seen, const struct expectation *
     return expect->n_spki_pins == 0;
 }
 
-/* One handshake an endpoint, added to list; *io_good counts those that meet the expectation. */
+/* What was seen so far. */
+struct tally {
+    struct clm_json *list; /* one object an endpoint */
+    size_t n;
+    size_t good; /* meet the expectation */
+};
+
+/* One handshake. */
 static enum clm_code look(const struct clm_host *host, const struct clm_endpoint *endpoint,
-                          const struct expectation *expect, struct clm_json *list, size_t *io_good,
+                          const struct expectation *expect, struct tally *tally,
                           struct clm_err *err)
 {
     struct clm_observation seen = {.at_ms = 0};
-    struct clm_json *obj = clm_json_add_object(list);
+    struct clm_json *obj = clm_json_add_object(tally->list);
     enum clm_code code = host->io->probe(host->io->ctx, endpoint, &seen, err);
     bool ok;
 
@@ -39,7 +46,8 @@ static enum clm_code look(const struct clm_host *host, const struct clm_endpoint
         return code;
     }
     ok = meets(&seen, expect);
-    *io_good += ok;
+    tally->n++;
+    tally->good += ok;
     clm_endpoint_to_json(endpoint, obj);
     clm_json_set_bool(obj, "ok", ok);
     clm_observation_to_json(&seen, clm_json_set_object(obj, "seen"));
@@ -62,31 +70,53 @@ static enum clm_code check_remote(struct clm_host_call *call,
 }
 
 static enum clm_code recheck_all(struct clm_host_call *call, const struct clm_job_envelope *job,
-                                 const struct clm_spec_recheck *recheck, struct clm_json *list,
-                                 size_t *out_n, size_t *out_good, struct clm_err *err)
+                                 const struct clm_spec_recheck *recheck, struct tally *tally,
+                                 struct clm_err *err)
 {
     CLM_CLEANUP(clm_inventory_done) struct clm_inventory inventory = {0};
     const struct clm_target *target;
     const struct clm_service *service;
     struct expectation expect = {recheck->expect_sha256, recheck->spki_pins, recheck->n_spki_pins};
     const struct clm_endpoint *endpoints = recheck->connect;
+    size_t n = recheck->n_connect;
     enum clm_code code = check_remote(call, recheck, err);
 
-    *out_n = recheck->n_connect;
-    if (code == CLM_OK && (*out_n == 0 || expect.sha256 == NULL)) {
+    if (code == CLM_OK && (n == 0 || expect.sha256 == NULL)) {
         code = clm_host_find_target(call, job->target, &inventory, &target, &service, err);
-        if (code == CLM_OK && *out_n == 0) {
+        if (code == CLM_OK && n == 0) {
             endpoints = target->endpoints;
-            *out_n = target->n_endpoints;
+            n = target->n_endpoints;
         }
         if (code == CLM_OK && expect.sha256 == NULL && target->has_certificate) {
             expect.sha256 = target->certificate.sha256;
         }
     }
-    for (size_t i = 0; code == CLM_OK && i < *out_n; i++) {
-        code = look(call->host, &endpoints[i], &expect, list, out_good, err);
+    for (size_t i = 0; code == CLM_OK && i < n; i++) {
+        code = look(call->host, &endpoints[i], &expect, tally, err);
     }
     return code;
+}
+
+/* The result of docs/ipc.md; effects and steps are there. */
+static void conclude(struct clm_json *reply, struct clm_json *effects, const struct tally *tally,
+                     bool fail_on_mismatch)
+{
+    bool is_match = tally->good == tally->n && tally->n > 0;
+    struct clm_json *error;
+
+    clm_json_set_bool(effects, "match", is_match);
+    if (is_match || !fail_on_mismatch) {
+        clm_json_set_str(reply, "outcome", "succeeded");
+        clm_json_set_null(reply, "error");
+        return;
+    }
+    clm_json_set_str(reply, "outcome", "failed");
+    error = clm_json_set_object(reply, "error");
+    clm_json_set_str(error, "code", "E_NOT_SERVED");
+    clm_json_set_str(error, "message",
+                     tally->n == 0 ? "the target has no TLS endpoint"
+                                   : "another certificate is served");
+    clm_json_set_bool(error, "retryable", false);
 }
 
 enum clm_code clm_host_op_recheck(struct clm_host_call *call, struct clm_err *err)
@@ -95,43 +125,28 @@ enum clm_code clm_host_op_recheck(struct clm_host_call *call, struct clm_err *er
     struct clm_job_envelope job;
     struct clm_job_spec spec;
     struct clm_json *effects;
-    size_t n = 0;
-    size_t good = 0;
+    struct tally tally = {.n = 0};
     enum clm_code code = clm_host_job(call, &record, &job, err);
 
     if (code != CLM_OK) {
         return code;
     }
-    code = clm_job_spec_parse(&job, &spec, err);
-    if (code == CLM_OK && job.type != CLM_JOB_TYPE_RECHECK_PINNING) {
+    if (job.type != CLM_JOB_TYPE_RECHECK_PINNING) {
         code = clm_refuse(call, err, CLM_E_INVAL, "E_STATE", "job '%s' is a %s", job.job_id,
                           clm_job_type_name(job.type));
-    } else if (code == CLM_OK) {
-        (void)clm_json_set_array(call->reply, "steps");
-        effects = clm_json_set_object(call->reply, "effects");
-        clm_json_set_str(effects, "target", job.target);
-        code = recheck_all(call, &job, &spec.u.recheck, clm_json_set_array(effects, "observations"),
-                           &n, &good, err);
+    } else {
+        code = clm_job_spec_parse(&job, &spec, err);
         if (code == CLM_OK) {
-            bool is_failure = (good < n || n == 0) && spec.u.recheck.fail_on_mismatch;
-
-            clm_json_set_bool(effects, "match", good == n && n > 0);
-            clm_json_set_str(call->reply, "outcome", is_failure ? "failed" : "succeeded");
-            if (is_failure) {
-                struct clm_json *error = clm_json_set_object(call->reply, "error");
-
-                clm_json_set_str(error, "code", "E_NOT_SERVED");
-                clm_json_set_str(error, "message",
-                                 n == 0 ? "the target has no TLS endpoint"
-                                        : "another certificate is served");
-                clm_json_set_bool(error, "retryable", false);
-            } else {
-                clm_json_set_null(call->reply, "error");
+            (void)clm_json_set_array(call->reply, "steps");
+            effects = clm_json_set_object(call->reply, "effects");
+            clm_json_set_str(effects, "target", job.target);
+            tally.list = clm_json_set_array(effects, "observations");
+            code = recheck_all(call, &job, &spec.u.recheck, &tally, err);
+            if (code == CLM_OK) {
+                conclude(call->reply, effects, &tally, spec.u.recheck.fail_on_mismatch);
             }
+            clm_job_spec_done(&spec);
         }
-    }
-    if (code == CLM_OK || job.type == CLM_JOB_TYPE_RECHECK_PINNING) {
-        clm_job_spec_done(&spec);
     }
     clm_job_envelope_done(&job);
     clm_job_record_done(&record);
@@ -143,16 +158,15 @@ static enum clm_code verify_target(struct clm_host *host, const struct clm_targe
 {
     const struct expectation expect = {target->certificate.sha256, NULL, 0};
     struct clm_json *obj = clm_json_add_object(list);
-    struct clm_json *seen = clm_json_set_array(obj, "observations");
+    struct tally tally = {.list = clm_json_set_array(obj, "observations")};
     enum clm_code code = CLM_OK;
-    size_t good = 0;
 
     clm_json_set_str(obj, "target", target->id);
     clm_json_set_str(obj, "expect_sha256", target->certificate.sha256);
     for (size_t i = 0; code == CLM_OK && i < target->n_endpoints; i++) {
-        code = look(host, &target->endpoints[i], &expect, seen, &good, err);
+        code = look(host, &target->endpoints[i], &expect, &tally, err);
     }
-    clm_json_set_bool(obj, "ok", good == target->n_endpoints && good > 0);
+    clm_json_set_bool(obj, "ok", tally.good == tally.n && tally.n > 0);
     return code;
 }
 

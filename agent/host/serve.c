@@ -20,10 +20,11 @@ static enum clm_code answer(struct clm_host *host, struct clm_conn *conn, enum c
     CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = clm_json_new_object();
     const struct clm_host_session session = {
         .is_root_peer = clm_conn_peer(conn)->is_root, .event = send_event, .arg = conn};
+    const struct clm_host_question question = {op, body};
     struct clm_fail fail;
     struct clm_err why = {.code = CLM_OK};
 
-    if (clm_host_request(host, &session, op, body, reply, &fail, &why) == CLM_OK) {
+    if (clm_host_request(host, &session, &question, reply, &fail, &why) == CLM_OK) {
         return clm_conn_reply(conn, reply, err);
     }
     clm_log_warning("%s: %s", clm_op_name(op), why.msg);

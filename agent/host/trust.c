@@ -10,7 +10,7 @@
 #include "agent/crypto/jws.h"
 
 #define TRUST_FILE     "trust.json"
-#define TRUST_FILE_MAX (64u * 1024u)
+#define TRUST_FILE_MAX 65536u
 
 void clm_trust_done(struct clm_trust *trust)
 {

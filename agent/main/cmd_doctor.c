@@ -14,8 +14,8 @@
 #include "agent/main/hostlink.h"
 #include "agent/main/show.h"
 
-#define FREE_MIN_BYTES (64u * 1024u * 1024u) /* protocol.md 11: no new job below */
-#define CLOCK_FLOOR_S  1790000000            /* 2026-09: an earlier clock was never set */
+#define FREE_MIN_BYTES 67108864u  /* protocol.md 11: no new job below */
+#define CLOCK_FLOOR_S  1790000000 /* 2026-09: an earlier clock was never set */
 
 struct finding {
     bool good;
@@ -108,7 +108,8 @@ static void check_host(const struct clm_config *config, struct finding *out)
     struct clm_err err = {.code = CLM_OK};
     const char *agent_id;
 
-    if (clm_hostlink_call(config, CLM_OP_STATUS, NULL, false, &reply, &fail, &err) != CLM_OK) {
+    if (clm_hostlink_call(config, &(const struct clm_hostlink_ask){CLM_OP_STATUS, NULL, false},
+                          &reply, &fail, &err) != CLM_OK) {
         say(out, false, err.msg);
         return;
     }

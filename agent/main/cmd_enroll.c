@@ -21,8 +21,8 @@
 #include "agent/main/show.h"
 #include "agent/run/enroll.h"
 
-#define APPROVAL_WAIT_S 600            /* an operator needs minutes, not hours; then run it again */
-#define ANSWER_MAX      (256u * 1024u) /* what the child tells: certificates and one document */
+#define APPROVAL_WAIT_S 600     /* an operator needs minutes, not hours; then run it again */
+#define ANSWER_MAX      262144u /* what the child tells: certificates and one document */
 
 /* ---- the token ---- */
 
@@ -247,7 +247,9 @@ static enum clm_code enroll(const struct clm_config *config, const struct clm_bu
         struct clm_json *body = clm_json_edit(box, "ok");
 
         set_pins(body, &token);
-        code = clm_hostlink_call(config, CLM_OP_TRUST_PUT, body, false, out_reply, fail, err);
+        code = clm_hostlink_call(config,
+                                 &(const struct clm_hostlink_ask){CLM_OP_TRUST_PUT, body, false},
+                                 out_reply, fail, err);
     }
     return code;
 }

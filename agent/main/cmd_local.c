@@ -20,7 +20,9 @@ static bool ask(const struct clm_cli_args *args, enum clm_op op, const struct cl
     if (!clm_cmd_config(args, &config, out_status)) {
         return false;
     }
-    code = clm_hostlink_call(&config, op, body, !clm_cli_has(args, "json"), out_reply, &fail, &err);
+    code = clm_hostlink_call(&config,
+                             &(const struct clm_hostlink_ask){op, body, !clm_cli_has(args, "json")},
+                             out_reply, &fail, &err);
     if (code != CLM_OK) {
         *out_status = clm_show_error(code, &err, &fail);
         return false;

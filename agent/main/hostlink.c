@@ -44,8 +44,7 @@ static enum clm_code open_link(const struct clm_config *config, struct clm_link 
     return clm_link_spawn(NULL, config->path, out, err);
 }
 
-enum clm_code clm_hostlink_call(const struct clm_config *config, enum clm_op op,
-                                const struct clm_json *body, bool progress,
+enum clm_code clm_hostlink_call(const struct clm_config *config, const struct clm_hostlink_ask *ask,
                                 struct clm_json **out_reply, struct clm_fail *fail,
                                 struct clm_err *err)
 {
@@ -53,7 +52,7 @@ enum clm_code clm_hostlink_call(const struct clm_config *config, enum clm_op op,
     CLM_CLEANUP(clm_json_free_p) struct clm_json *hello = clm_json_new_object();
     const struct clm_link_handlers handlers = {
         .on_probe = on_probe,
-        .on_event = progress && isatty(STDERR_FILENO) ? on_event : NULL,
+        .on_event = ask->progress && isatty(STDERR_FILENO) ? on_event : NULL,
     };
     enum clm_code code = open_link(config, &link, err);
 
@@ -67,5 +66,5 @@ enum clm_code clm_hostlink_call(const struct clm_config *config, enum clm_op op,
     clm_json_set_str(hello, "version", CLM_VERSION);
     clm_json_set_str(hello, "boot_id", "local");
     code = clm_link_call(link, CLM_OP_HELLO, hello, NULL, fail, err);
-    return code == CLM_OK ? clm_link_call(link, op, body, out_reply, fail, err) : code;
+    return code == CLM_OK ? clm_link_call(link, ask->op, ask->body, out_reply, fail, err) : code;
 }

@@ -8,23 +8,29 @@
 #ifndef CLM_MAIN_HOSTLINK_H
 #define CLM_MAIN_HOSTLINK_H
 
+#include <stdbool.h>
+
 #include "agent/base/err.h"
 #include "agent/base/json.h"
 #include "agent/ipc/link.h"
 #include "agent/ipc/ops.h"
 #include "config/config.h"
 
+struct clm_hostlink_ask {
+    enum clm_op op;
+    const struct clm_json *body; /* NULL: {} */
+    bool progress; /* steps are shown on stderr as they happen, if that is a terminal */
+};
+
 /*
  * clm_hostlink_call() - one request, from connecting to the reply
  *
- * In      body      NULL: {}
- *         progress  true: steps are shown on stderr as they happen, if that is a terminal
  * Out     out_reply the caller's
  *         fail      what the host half said, if it refused; its hint is worth showing
  * Errors  PERM not root and no socket we may use; CONFLICT, NET, TIMEOUT; those of the operation
  */
-CLM_MUST_USE enum clm_code clm_hostlink_call(const struct clm_config *config, enum clm_op op,
-                                             const struct clm_json *body, bool progress,
+CLM_MUST_USE enum clm_code clm_hostlink_call(const struct clm_config *config,
+                                             const struct clm_hostlink_ask *ask,
                                              struct clm_json **out_reply, struct clm_fail *fail,
                                              struct clm_err *err);
 

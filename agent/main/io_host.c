@@ -17,7 +17,7 @@
 #include "agent/base/proc.h"
 #include "agent/main/units.h"
 
-#define READ_CHUNK  (64u * 1024u)
+#define READ_CHUNK  65536u
 #define STAT_FIELDS 1024u /* bytes of /proc/PID/stat: comm is at most 16 */
 
 static void close_dir_p(DIR **dir)

@@ -88,9 +88,9 @@ void clm_show_line(const char *fmt, ...)
     (void)putchar('\n');
 }
 
-#define MINUTE_S 60
-#define HOUR_S   3600
-#define DAY_S    86400
+#define MINUTE_S INT64_C(60)
+#define HOUR_S   INT64_C(3600)
+#define DAY_S    INT64_C(86400)
 
 enum clm_color clm_show_left(int64_t not_after_s, int64_t now_s, uint32_t expiring_days, char *dst,
                              size_t size)
@@ -101,7 +101,7 @@ enum clm_color clm_show_left(int64_t not_after_s, int64_t now_s, uint32_t expiri
         clm_ignore(clm_str_fmt(dst, size, NULL, "expired"));
         return CLM_COLOR_RED;
     }
-    if (left_s < 2 * (int64_t)DAY_S) {
+    if (left_s < 2 * DAY_S) {
         clm_ignore(clm_str_fmt(dst, size, NULL, "%lld h", (long long)(left_s / HOUR_S)));
     } else {
         clm_ignore(clm_str_fmt(dst, size, NULL, "%lld d", (long long)(left_s / DAY_S)));

@@ -10,7 +10,7 @@
 #include "agent/base/table.h"
 #include "agent/ipc/fail.h"
 
-#define CLM_SHOW_MAX (4u * 1024u * 1024u) /* bytes of output of one command */
+#define CLM_SHOW_MAX 4194304u /* bytes of output of one command */
 
 /* Documented in clmbot(8), EXIT STATUS; design of the command line. Never change a number. */
 enum clm_exit {

@@ -13,7 +13,7 @@
 #include "agent/crypto/ca.h"
 #include "agent/crypto/jws.h"
 
-#define LIFE_S (7 * 24 * 3600)
+#define LIFE_S INT64_C(604800)
 
 static void no_event(void *arg, const struct clm_json *event)
 {
@@ -224,11 +224,12 @@ enum clm_code host_world_ask(struct host_world *world, enum clm_op op, struct cl
                              struct clm_json **out_reply)
 {
     const struct clm_host_session session = {.is_root_peer = true, .event = no_event};
+    const struct clm_host_question question = {op, body};
     struct clm_json *reply = clm_json_new_object();
     enum clm_code code;
 
     world->err = (struct clm_err){.code = CLM_OK};
-    code = clm_host_request(world->host, &session, op, body, reply, &world->fail, &world->err);
+    code = clm_host_request(world->host, &session, &question, reply, &world->fail, &world->err);
     clm_json_free(body);
     if (code == CLM_OK && out_reply != NULL) {
         *out_reply = reply;

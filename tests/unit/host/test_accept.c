@@ -245,9 +245,11 @@ static void local_requests_are_for_root(void **state)
                                       CLM_OP_HISTORY, CLM_OP_LOCAL_VERIFY};
 
     for (size_t i = 0; i < CLM_ARRAY_LEN(ops); i++) {
-        assert_int_equal(clm_host_request(world->host, &session, ops[i], reply, reply, &world->fail,
-                                          &world->err),
-                         CLM_E_PERM);
+        const struct clm_host_question question = {ops[i], reply};
+
+        assert_int_equal(
+            clm_host_request(world->host, &session, &question, reply, &world->fail, &world->err),
+            CLM_E_PERM);
     }
     clm_json_free(reply);
 }

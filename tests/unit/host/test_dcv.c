@@ -49,10 +49,12 @@ static int teardown(void **state)
 
 static enum clm_code put(struct root *root, const char *content, struct clm_err *err)
 {
-    enum clm_code code =
-        clm_dcv_plan(root->dir, false, PATH, &root->made, root->file, sizeof(root->file), err);
+    enum clm_code code = clm_dcv_plan(&(const struct clm_dcv_root){root->dir, false}, PATH,
+                                      &root->made, root->file, sizeof(root->file), err);
 
-    return code == CLM_OK ? clm_dcv_write(root->dir, false, PATH, content, err) : code;
+    return code == CLM_OK
+               ? clm_dcv_write(&(const struct clm_dcv_root){root->dir, false}, PATH, content, err)
+               : code;
 }
 
 static void only_two_places_and_plain_names_are_allowed(void **state)
@@ -202,7 +204,9 @@ static void no_symlink_is_followed(void **state)
         }
         (void)snprintf(link_path, sizeof(link_path), "%s%s", root->dir, links[i]);
         assert_int_equal(symlink(outside, link_path), 0);
-        assert_int_equal(clm_dcv_write(root->dir, false, PATH, "token.thumb", &err), CLM_E_PERM);
+        assert_int_equal(clm_dcv_write(&(const struct clm_dcv_root){root->dir, false}, PATH,
+                                       "token.thumb", &err),
+                         CLM_E_PERM);
         assert_int_equal(rmdir(outside), 0); /* still empty */
         assert_int_equal(mkdir(outside, 0700), 0);
 
@@ -247,10 +251,12 @@ static void an_alias_gets_only_the_last_component(void **state)
 {
     struct root *root = *state;
 
+    assert_int_equal(clm_dcv_plan(&(const struct clm_dcv_root){root->dir, true}, PATH, &root->made,
+                                  root->file, sizeof(root->file), NULL),
+                     CLM_OK);
     assert_int_equal(
-        clm_dcv_plan(root->dir, true, PATH, &root->made, root->file, sizeof(root->file), NULL),
+        clm_dcv_write(&(const struct clm_dcv_root){root->dir, true}, PATH, "token.thumb", NULL),
         CLM_OK);
-    assert_int_equal(clm_dcv_write(root->dir, true, PATH, "token.thumb", NULL), CLM_OK);
     assert_string_equal(root->file + strlen(root->dir), "/" TOKEN);
     assert_int_equal(access(root->file, F_OK), 0);
 }
@@ -263,7 +269,9 @@ static void a_failed_write_leaves_nothing(void **state)
     (void)snprintf(path, sizeof(path), "%s/.well-known", root->dir);
     for (unsigned n = 1; n < 4; n++) {
         clm_fs_fail_at(n, 28 /* ENOSPC */, 0);
-        assert_int_not_equal(clm_dcv_write(root->dir, false, PATH, "token.thumb", NULL), CLM_OK);
+        assert_int_not_equal(clm_dcv_write(&(const struct clm_dcv_root){root->dir, false}, PATH,
+                                           "token.thumb", NULL),
+                             CLM_OK);
         clm_fs_fail_at(0, 0, 0);
         assert_int_not_equal(access(path, F_OK), 0);
     }
