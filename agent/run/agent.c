@@ -16,10 +16,11 @@
 #include "agent/run/record.h"
 #include "agent/run/spool.h"
 
-#define COURIER_CAP_S  300
-#define COURIER_SLOW_S 1800 /* recovery that needs approval: every 30 to 60 minutes; 5.6 */
-#define SCAN_CAP_S     3600
-#define TICK_MAX_MS    60000 /* the wall clock may be set: look again at least this often */
+#define COURIER_PAUSE_S 30
+#define COURIER_CAP_S   300
+#define COURIER_SLOW_S  1800 /* recovery that needs approval: every 30 to 60 minutes; 5.6 */
+#define SCAN_CAP_S      3600
+#define TICK_MAX_MS     60000 /* the wall clock may be set: look again at least this often */
 
 static const char *const state_names[CLM_AGENT__COUNT] = {
     [CLM_AGENT_UNENROLLED] = "unenrolled", [CLM_AGENT_CONNECTING] = "connecting",
@@ -295,7 +296,8 @@ static void after_courier(struct clm_agent *agent, int status, int64_t now_ms, i
     }
     if (status == CLM_JOB_EXIT_OK) {
         agent->courier_failures = 0;
-        agent->next_courier_s = now_s + 30;
+        agent->next_courier_s =
+            now_s + (generation != agent->identity.generation ? 2 : COURIER_PAUSE_S);
         return;
     }
     bool is_expired = now_s >= agent->identity.not_after_s;

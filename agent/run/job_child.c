@@ -151,13 +151,14 @@ static enum clm_code recover(struct child *c, struct clm_err *err)
     return code;
 }
 
-/* The next identity if it is time; after it a new session, for the new certificate. */
-static enum clm_code renew_if_due(struct child *c, bool now, struct clm_err *err)
+/* The next identity if it is time. */
+static enum clm_code renew_if_due(struct child *c, bool now, bool *out_renewed, struct clm_err *err)
 {
     int64_t now_s = clm_clock_now_s();
     bool is_expired = now_s >= c->identity.not_after_s;
     enum clm_code code;
 
+    *out_renewed = false;
     if (now_s < c->identity.renew_after_s && !now) {
         return CLM_OK;
     }
@@ -171,19 +172,20 @@ static enum clm_code renew_if_due(struct child *c, bool now, struct clm_err *err
         return clm_err_wrap(err, code, "renewal of this agent's identity");
     }
     clm_log_notice("identity renewed");
-    clm_api_free(c->api);
-    c->api = NULL;
-    clm_identity_done(&c->identity);
-    code = clm_identity_load(c->dir, &c->identity, err);
-    return code == CLM_OK ? clm_api_open(c->config, &c->identity, c->boot_id, &c->api, err) : code;
+    *out_renewed = true;
+    return CLM_OK;
 }
 
 static int run_courier(struct child *c, bool renew_now)
 {
     struct clm_err why = {0};
 
-    enum clm_code code = renew_if_due(c, renew_now, &why);
-    if (code == CLM_OK) {
+    bool is_renewed = false;
+
+    enum clm_code code = renew_if_due(c, renew_now, &is_renewed, &why);
+    /* The main process is to use the new certificate first: from then on the old one is refused,
+     * and it still polls with that. */
+    if (code == CLM_OK && !is_renewed) {
         code = clm_sender_drain(c->config, c->api, NULL, &why);
     }
     if (code != CLM_OK) {
