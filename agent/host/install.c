@@ -131,8 +131,10 @@ static void set_result(struct clm_json *reply, const struct clm_txn_outcome *out
     }
 }
 
+/* now: the generation that is in place; NULL if the transaction did not get there. */
 static enum clm_code keep_history(struct clm_host *host, const struct clm_install *install,
-                                  const struct clm_txn_outcome *outcome, struct clm_err *err)
+                                  const struct clm_txn_outcome *outcome,
+                                  const struct clm_generation *now, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *entry = clm_json_new_object();
 
@@ -140,6 +142,9 @@ static enum clm_code keep_history(struct clm_host *host, const struct clm_instal
     clm_json_set_int(entry, "at", host->io->now_s(host->io->ctx));
     clm_json_set_str(entry, "job_id", install->job_id);
     clm_json_set_bool(entry, "is_rollback", install->is_rollback);
+    if (now != NULL) {
+        clm_json_set_int(entry, "version", now->version);
+    }
     return clm_store_history_add(host->store, entry, err);
 }
 
@@ -232,7 +237,7 @@ enum clm_code clm_host_install(struct clm_host_call *call, const struct clm_inst
     }
     set_result(call->reply, &outcome, name, is_in_place && code == CLM_OK ? &now : NULL);
     if (code == CLM_OK) {
-        code = keep_history(host, install, &outcome, err);
+        code = keep_history(host, install, &outcome, is_in_place ? &now : NULL, err);
     }
     clm_txn_outcome_done(&outcome);
     return code;

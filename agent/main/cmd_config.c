@@ -37,23 +37,30 @@ bool clm_cmd_config(const struct clm_cli_args *args, struct clm_config *out, int
 int clm_cmd_config_check(const struct clm_cli_args *args, void *ctx)
 {
     CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
+    static const char no_names[] =
+        "policy.names.allow is empty: no certificate can be ordered for this host";
     struct clm_json *doc;
+    struct clm_json *notes;
     int status = CLM_EXIT_GOOD;
 
     (void)ctx;
     if (!clm_cmd_config(args, &config, &status)) {
         return status;
     }
+    status = config.policy.names_allow.n > 0 ? CLM_EXIT_GOOD : CLM_EXIT_ATTENTION;
     if (clm_cli_has(args, "json")) {
         doc = clm_json_new_object();
         clm_json_set_bool(doc, "ok", true);
         clm_json_set_str(doc, "path", config.path);
+        notes = clm_json_set_array(doc, "notes");
+        if (status != CLM_EXIT_GOOD) {
+            clm_json_add_str(notes, no_names);
+        }
         return clm_show_json("config-check", doc, status);
     }
     clm_show_line("%s: good", config.path[0] != '\0' ? config.path : "built-in defaults");
-    if (config.policy.names_allow.n == 0) {
-        clm_show_line("note: policy.names.allow is empty, so no certificate can be ordered");
-        return CLM_EXIT_ATTENTION;
+    if (status != CLM_EXIT_GOOD) {
+        clm_show_line("note: %s", no_names);
     }
     return status;
 }

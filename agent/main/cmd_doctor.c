@@ -12,7 +12,9 @@
 #include "agent/base/user.h"
 #include "agent/main/cmds.h"
 #include "agent/main/hostlink.h"
+#include "agent/main/pick.h"
 #include "agent/main/show.h"
+#include "agent/run/local_api.h"
 
 #define FREE_MIN_BYTES 67108864u  /* protocol.md 11: no new job below */
 #define CLOCK_FLOOR_S  1790000000 /* 2026-09: an earlier clock was never set */
@@ -47,8 +49,8 @@ static void check_state(const struct clm_config *config, struct finding *out)
     struct stat st;
 
     if (stat(config->state_dir, &st) != 0 || statvfs(config->state_dir, &fs) != 0) {
-        (void)snprintf(out->text, sizeof(out->text), "%.200s: %s; it is made by: clmbot enroll",
-                       config->state_dir, strerror(errno));
+        (void)snprintf(out->text, sizeof(out->text), "%.200s: %s%s", config->state_dir,
+                       strerror(errno), errno == ENOENT ? "; it is made by: clmbot enroll" : "");
         out->is_note = errno == ENOENT;
         return;
     }
@@ -73,8 +75,9 @@ static void check_policy(const struct clm_config *config, struct finding *out)
         say(out, false, "policy.names.allow is empty: no certificate can be ordered for this host");
         return;
     }
-    (void)snprintf(out->text, sizeof(out->text), "%zu name patterns, %zu write roots",
-                   config->policy.names_allow.n, config->policy.write_roots.n);
+    (void)snprintf(out->text, sizeof(out->text), "%zu name pattern%s, %zu write root%s",
+                   config->policy.names_allow.n, config->policy.names_allow.n == 1 ? "" : "s",
+                   config->policy.write_roots.n, config->policy.write_roots.n == 1 ? "" : "s");
     out->good = true;
 }
 
@@ -124,14 +127,26 @@ static void check_host(const struct clm_config *config, struct finding *out)
 
 static void check_agent(const struct clm_config *config, struct finding *out)
 {
-    char path[PATH_MAX];
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
+    const struct clm_json *plane;
+    struct clm_err err = {.code = CLM_OK};
+    enum clm_code code = clm_status_request(config->run_dir, "status", NULL, &reply, &err);
+    const char *state;
 
-    if (clm_str_fmt(path, sizeof(path), NULL, "%s/status.sock", config->run_dir) == CLM_OK &&
-        access(path, F_OK) == 0) {
-        say(out, true, "runs");
+    if (code == CLM_E_NET || code == CLM_E_NOTFOUND) {
+        say(out, false, "does not run: systemctl start clmbot, or clmbot run --spawn-host");
         return;
     }
-    say(out, false, "does not run: systemctl start clmbot, or clmbot run --spawn-host");
+    if (code != CLM_OK) {
+        say(out, false, err.msg);
+        return;
+    }
+    plane = clm_json_get(reply, "control_plane");
+    state = clm_pick_text(plane, "state", "unknown");
+    out->good = strcmp(state, "connected") == 0;
+    out->is_note = true;
+    (void)snprintf(out->text, sizeof(out->text), "runs; control plane %s%s%.200s", state,
+                   out->good ? "" : ": ", out->good ? "" : clm_pick_text(plane, "message", "?"));
 }
 
 static const struct {

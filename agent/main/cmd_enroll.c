@@ -30,10 +30,6 @@ static enum clm_code read_token(const char *path, struct clm_buf *out, struct cl
 {
     struct stat st;
 
-    if (path == NULL) {
-        return clm_err_set(err, CLM_E_INVAL,
-                           "no token; give --token-file FILE, or - for standard input");
-    }
     if (strcmp(path, "-") == 0) {
         char chunk[1024];
         size_t n;
@@ -269,6 +265,11 @@ int clm_cmd_enroll(const struct clm_cli_args *args, void *ctx)
     if (!clm_cmd_config(args, &config, &status)) {
         return status;
     }
+    if (path == NULL) {
+        (void)fprintf(stderr, "clmbot: no token\n"
+                              "        give --token-file FILE, or - to read standard input\n");
+        return CLM_EXIT_USAGE;
+    }
     code = read_token(path, &text, &err);
     if (code == CLM_OK) {
         code = enroll(&config, &text, &reply, &fail, &err);
@@ -282,6 +283,6 @@ int clm_cmd_enroll(const struct clm_cli_args *args, void *ctx)
     }
     clm_show_line("enrolled as %s with tenant '%s'", clm_json_text(clm_json_get(reply, "agent_id")),
                   clm_json_text(clm_json_get(reply, "tenant")));
-    clm_show_line("next: clmbot run (or start clmbot.service), then clmbot status");
+    clm_show_line("next: systemctl start clmbot, or: clmbot run --spawn-host; then: clmbot status");
     return status;
 }

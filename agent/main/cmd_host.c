@@ -58,7 +58,7 @@ int clm_cmd_host(const struct clm_cli_args *args, void *ctx)
     }
     if (code != CLM_OK) {
         clm_log_error("%s", err.msg);
-        return clm_show_error(code, &err, NULL);
+        return clm_show_exit(code);
     }
     return status;
 }
@@ -70,6 +70,7 @@ int clm_cmd_recover(const struct clm_cli_args *args, void *ctx)
     CLM_CLEANUP(clm_json_free_p) struct clm_json *found = clm_json_new_array();
     struct clm_probe_route route = {.probe = NULL};
     struct clm_io io;
+    struct clm_fail fail = {.code = CLM_OK};
     struct clm_err err = {.code = CLM_OK};
     int status = CLM_EXIT_GOOD;
     enum clm_code code;
@@ -81,11 +82,20 @@ int clm_cmd_recover(const struct clm_cli_args *args, void *ctx)
     }
     clm_io_host_init(&io, &route);
     code = clm_host_open(&config, &io, &route, &host, &err);
+    if (code == CLM_E_CONFLICT) {
+        clm_ignore(clm_str_copy(fail.hint, sizeof(fail.hint),
+                                "the host half is at work; it has recovered already, and ends by "
+                                "itself when it is idle",
+                                NULL));
+    }
     if (code == CLM_OK) {
         code = clm_host_recover(host, clm_cli_has(args, "boot"), found, &err);
     }
     if (code != CLM_OK) {
-        return clm_show_error(code, &err, NULL);
+        return clm_show_error(code, &err, &fail);
+    }
+    if (clm_json_len(found) == 0) {
+        clm_show_line("nothing to recover");
     }
     for (const struct clm_json *at = clm_json_first(found); at != NULL; at = clm_json_next(at)) {
         clm_show_line("%s: %s", clm_json_text(clm_json_get(at, "target")),

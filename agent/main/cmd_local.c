@@ -64,7 +64,7 @@ static const struct clm_table_column verify_columns[] = {
     {.title = "NAME"},
     {.title = "SERVED", .is_fixed = true},
     {.title = "EXPECTED", .is_fixed = true},
-    {.title = "", .is_fixed = true},
+    {.title = "RESULT", .is_fixed = true},
 };
 
 static void add_observation(struct clm_table *table, const struct clm_json *target,
@@ -74,6 +74,7 @@ static void add_observation(struct clm_table *table, const struct clm_json *targ
     const char *leaf = clm_pick_text(seen, "leaf_sha256", "");
     int64_t port = 0;
     bool ok = clm_pick_true(one, "ok");
+    const char *word = ok ? "ok" : *leaf != '\0' ? "differs" : "no answer";
     char hash[16];
 
     clm_ignore(clm_json_int_or(one, "port", 0, 65535, &port, NULL));
@@ -85,7 +86,7 @@ static void add_observation(struct clm_table *table, const struct clm_json *targ
     clm_table_add(table, CLM_COLOR_NONE, *leaf != '\0' ? hash : clm_pick_text(seen, "result", "?"));
     clm_show_hash(clm_pick_text(target, "expect_sha256", ""), hash, sizeof(hash));
     clm_table_add(table, CLM_COLOR_NONE, hash);
-    clm_table_add(table, ok ? CLM_COLOR_GREEN : CLM_COLOR_RED, ok ? "ok" : "DIFFERS");
+    clm_table_add(table, ok ? CLM_COLOR_GREEN : CLM_COLOR_RED, word);
 }
 
 int clm_cmd_verify(const struct clm_cli_args *args, void *ctx)
@@ -114,9 +115,14 @@ int clm_cmd_verify(const struct clm_cli_args *args, void *ctx)
         return clm_show_json("verify", CLM_STEAL(reply), status);
     }
     if (clm_table_rows(table) == 0) {
-        clm_show_line("No running server here has a certificate.");
+        clm_show_line("No running server here has a certificate that a handshake could show.");
     }
-    return clm_show_table(table, status);
+    status = clm_show_table(table, status);
+    if (status == CLM_EXIT_DIFFERS) {
+        clm_show_line("Not every listener shows the certificate in its file: reload that server, "
+                      "and verify again.");
+    }
+    return status;
 }
 
 /* ---- roll back ---- */
@@ -157,13 +163,10 @@ int clm_cmd_rollback(const struct clm_cli_args *args, void *ctx)
 /* ---- history ---- */
 
 static const struct clm_table_column history_columns[] = {
-    {.title = "WHEN", .is_fixed = true},
-    {.title = "TARGET"},
-    {.title = "RESULT", .is_fixed = true},
-    {.title = "BEFORE", .is_fixed = true},
-    {.title = "AFTER", .is_fixed = true},
-    {.title = "PROVED", .is_fixed = true},
-    {.title = "WHY"},
+    {.title = "WHEN", .is_fixed = true},   {.title = "TARGET"},
+    {.title = "WHAT", .is_fixed = true},   {.title = "VERSION", .is_right = true, .is_fixed = true},
+    {.title = "RESULT", .is_fixed = true}, {.title = "AFTER", .is_fixed = true},
+    {.title = "PROVED", .is_fixed = true}, {.title = "WHY"},
 };
 
 static void add_transaction(struct clm_table *table, const struct clm_json *one)
@@ -172,20 +175,46 @@ static void add_transaction(struct clm_table *table, const struct clm_json *one)
     bool good = strcmp(result, "succeeded") == 0 || strcmp(result, "noop") == 0;
     char when[CLM_TIME_TEXT_SIZE];
     char hash[16];
-    int64_t at_s = 0;
 
-    clm_ignore(clm_json_int_or(one, "at", 0, INT64_MAX, &at_s, NULL));
-    clm_time_format(at_s, when);
+    clm_time_format(clm_pick_int(one, "at"), when);
     clm_table_add(table, CLM_COLOR_NONE, when);
     clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(one, "target", "?"));
-    clm_table_addf(table, good ? CLM_COLOR_GREEN : CLM_COLOR_YELLOW, "%s%s",
-                   clm_pick_true(one, "recovered") ? "recovered: " : "", result);
-    clm_show_hash(clm_pick_text(one, "before_sha256", ""), hash, sizeof(hash));
-    clm_table_add(table, CLM_COLOR_NONE, hash);
+    clm_table_add(table, CLM_COLOR_NONE,
+                  clm_json_get(one, "is_rollback") == NULL ? "recovery"
+                  : clm_pick_true(one, "is_rollback")      ? "rollback"
+                                                           : "deploy");
+    if (clm_json_get(one, "version") != NULL) {
+        clm_table_addf(table, CLM_COLOR_NONE, "%lld", (long long)clm_pick_int(one, "version"));
+    } else {
+        clm_table_add(table, CLM_COLOR_DIM, "-");
+    }
+    clm_table_add(table, good ? CLM_COLOR_GREEN : CLM_COLOR_YELLOW, result);
     clm_show_hash(clm_pick_text(one, "after_sha256", ""), hash, sizeof(hash));
     clm_table_add(table, CLM_COLOR_NONE, hash);
     clm_table_add(table, CLM_COLOR_NONE, clm_pick_true(one, "proved") ? "yes" : "no");
     clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(clm_json_get(one, "error"), "message", ""));
+}
+
+/* The stored lines have Unix time; what is printed has the form of all times. */
+static struct clm_json *history_doc(const struct clm_json *reply)
+{
+    struct clm_json *doc = clm_json_new_object();
+    struct clm_json *list = clm_json_set_array(doc, "transactions");
+    char when[CLM_TIME_TEXT_SIZE];
+
+    for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "transactions"));
+         at != NULL; at = clm_json_next(at)) {
+        struct clm_json *one = clm_json_add_object(list);
+
+        for (const struct clm_json *m = clm_json_first(at); m != NULL; m = clm_json_next(m)) {
+            if (strcmp(clm_json_key(m), "at") != 0) {
+                clm_json_set_copy(one, clm_json_key(m), m);
+            }
+        }
+        clm_time_format(clm_pick_int(at, "at"), when);
+        clm_json_set_str(one, "at", when);
+    }
+    return doc;
 }
 
 int clm_cmd_history(const struct clm_cli_args *args, void *ctx)
@@ -201,7 +230,7 @@ int clm_cmd_history(const struct clm_cli_args *args, void *ctx)
         return status;
     }
     if (clm_cli_has(args, "json")) {
-        return clm_show_json("history", CLM_STEAL(reply), status);
+        return clm_show_json("history", history_doc(reply), status);
     }
     table = clm_table_new(history_columns, CLM_ARRAY_LEN(history_columns));
     for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "transactions"));
@@ -209,7 +238,8 @@ int clm_cmd_history(const struct clm_cli_args *args, void *ctx)
         add_transaction(table, at);
     }
     if (clm_table_rows(table) == 0) {
-        clm_show_line("No deployment was made here yet.");
+        clm_show_line("No deployment%s%s was made here yet.", args->n_args > 0 ? " to " : "",
+                      args->n_args > 0 ? args->args[0] : "");
     }
     return clm_show_table(table, status);
 }

@@ -25,7 +25,7 @@ int clm_cmd_run(const struct clm_cli_args *args, void *ctx)
                                            : clm_run_main(&config, &err);
     if (code != CLM_OK) {
         clm_log_error("%s", err.msg);
-        return clm_show_error(code, &err, NULL);
+        return clm_show_exit(code);
     }
     return status;
 }

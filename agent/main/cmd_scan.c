@@ -9,6 +9,7 @@
 #include "agent/main/show.h"
 #include "agent/model/target.h"
 #include "agent/run/probe.h"
+#include "scanners/scanner.h"
 
 static const struct clm_table_column columns[] = {
     {.title = "TARGET"},
@@ -37,6 +38,17 @@ static const char *served_word(const struct clm_target *target, enum clm_color *
     return same == target->n_endpoints ? "yes" : "another";
 }
 
+/* Certificates of today have often no subject, only alternative names. */
+static const char *name_of(const struct clm_cert_info *certificate)
+{
+    if (certificate->subject[0] != '\0') {
+        return certificate->subject;
+    }
+    return certificate->names.dns.n > 0  ? certificate->names.dns.v[0]
+           : certificate->names.ip.n > 0 ? certificate->names.ip.v[0]
+                                         : "no name";
+}
+
 static void add_target(struct clm_table *table, const struct clm_target *target, int64_t now_s,
                        uint32_t expiring_days)
 {
@@ -46,7 +58,7 @@ static void add_target(struct clm_table *table, const struct clm_target *target,
 
     clm_table_addf(table, CLM_COLOR_NONE, "  %s", target->id);
     if (target->has_certificate) {
-        clm_table_add(table, CLM_COLOR_NONE, target->certificate.subject);
+        clm_table_add(table, CLM_COLOR_NONE, name_of(&target->certificate));
         color = clm_show_left(target->certificate.not_after_s, now_s, expiring_days, left,
                               sizeof(left));
     } else {
@@ -74,7 +86,22 @@ static void print_reasons(const struct clm_service *service)
     }
 }
 
-static int print(const struct clm_inventory *inventory, uint32_t expiring_days)
+/* Errors: INVAL no scanner has this name. */
+static enum clm_code check_kind(const char *kind, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf known = CLM_BUF_INIT(512);
+
+    for (const struct clm_scanner_ops *const *s = clm_scanners_all(); *s != NULL; s++) {
+        if (strcmp((*s)->name, kind) == 0) {
+            return CLM_OK;
+        }
+        clm_ignore(clm_buf_addf(&known, NULL, "%s%s", known.len > 0 ? ", " : "", (*s)->name));
+    }
+    return clm_err_set(err, CLM_E_INVAL, "there is no kind '%.64s'; there are %s", kind,
+                       clm_buf_str(&known));
+}
+
+static int print(const struct clm_inventory *inventory, uint32_t expiring_days, bool is_all)
 {
     struct clm_table *table = clm_table_new(columns, CLM_ARRAY_LEN(columns));
     int64_t now_s = clm_clock_now_s();
@@ -109,8 +136,10 @@ static int print(const struct clm_inventory *inventory, uint32_t expiring_days)
     for (size_t i = 0; i < inventory->errors.n; i++) {
         clm_show_line("  error: %s", inventory->errors.v[i]);
     }
-    clm_show_line("%zu other listening %s, scanned in %u ms", others,
-                  others == 1 ? "service" : "services", inventory->duration_ms);
+    if (is_all) {
+        clm_show_line("%zu other listening %s, scanned in %u ms", others,
+                      others == 1 ? "service" : "services", inventory->duration_ms);
+    }
     return status;
 }
 
@@ -131,6 +160,10 @@ int clm_cmd_scan(const struct clm_cli_args *args, void *ctx)
         return status;
     }
     for (int i = 0; i < args->n_args; i++) {
+        if (check_kind(args->args[i], &err) != CLM_OK) {
+            (void)clm_show_error(CLM_E_INVAL, &err, NULL);
+            return CLM_EXIT_USAGE;
+        }
         clm_json_add_str(kinds, args->args[i]);
     }
     code = clm_hostlink_call(&config, &(const struct clm_hostlink_ask){CLM_OP_SCAN, body, false},
@@ -150,5 +183,5 @@ int clm_cmd_scan(const struct clm_cli_args *args, void *ctx)
         clm_inventory_to_json(&inventory, doc);
         return clm_show_json("scan", doc, CLM_EXIT_GOOD);
     }
-    return print(&inventory, config.deploy.expiring_days);
+    return print(&inventory, config.deploy.expiring_days, args->n_args == 0);
 }

@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* "clmbot status", "jobs" and "job": asked of the running network half; one screen each. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/str.h"
 #include "agent/main/cmds.h"
 #include "agent/main/pick.h"
 #include "agent/main/show.h"
 #include "agent/run/local_api.h"
 
+/* NOTFOUND of a request is about the socket or about what was asked for. */
+static bool has_socket(const struct clm_config *config)
+{
+    char path[PATH_MAX];
+
+    return clm_str_fmt(path, sizeof(path), NULL, "%s/status.sock", config->run_dir) == CLM_OK &&
+           access(path, F_OK) == 0;
+}
+
 /* Asks the agent; false: the error was shown and *out_status is the exit status. */
 static bool ask(const struct clm_cli_args *args, const char *method, const struct clm_json *params,
                 struct clm_config *config, struct clm_json **out_reply, int *out_status)
 {
+    struct clm_fail fail = {.code = CLM_OK};
     struct clm_err err = {.code = CLM_OK};
     enum clm_code code;
 
@@ -23,15 +36,23 @@ static bool ask(const struct clm_cli_args *args, const char *method, const struc
     if (code == CLM_OK) {
         return true;
     }
-    if (code == CLM_E_NET || (code == CLM_E_NOTFOUND && params == NULL)) {
+    if (code == CLM_E_NET || (code == CLM_E_NOTFOUND && !has_socket(config))) {
         (void)fprintf(stderr,
-                      "clmbot: the agent does not run (%s)\n"
-                      "        systemctl start clmbot, or: clmbot run --spawn-host\n",
-                      err.msg);
+                      "clmbot: the agent does not run: nobody answers on '%s/status.sock'\n"
+                      "        start it: systemctl start clmbot, or: clmbot run --spawn-host\n",
+                      config->run_dir);
         *out_status = CLM_EXIT_NOT_RUNNING;
         return false;
     }
-    *out_status = clm_show_error(code, &err, NULL);
+    if (code == CLM_E_PERM) {
+        clm_ignore(clm_str_fmt(fail.hint, sizeof(fail.hint), NULL,
+                               "run the command as root or as a member of group '%.64s'",
+                               config->group));
+    } else if (params != NULL) {
+        clm_ignore(
+            clm_str_copy(fail.hint, sizeof(fail.hint), "see what there is: clmbot jobs", NULL));
+    }
+    *out_status = clm_show_error(code, &err, &fail);
     return false;
 }
 
@@ -217,11 +238,30 @@ static enum clm_color color_of(const char *outcome)
     return *outcome == '\0' ? CLM_COLOR_NONE : CLM_COLOR_RED;
 }
 
+/* "3 min ago" of its end or start; "in 40 s" of the next try. */
+static void add_when(struct clm_table *table, const struct clm_json *job, int64_t now_s)
+{
+    int64_t next_s = clm_pick_time(job, "next_try");
+    int64_t at_s = clm_pick_time(job, "finished_at");
+    char text[32] = "";
+
+    if (next_s > now_s) {
+        clm_table_addf(table, CLM_COLOR_NONE, "next try in %lld s", (long long)(next_s - now_s));
+        return;
+    }
+    at_s = at_s > 0 ? at_s : clm_pick_time(job, "started_at");
+    if (at_s > 0) {
+        clm_show_ago(at_s, now_s, text, sizeof(text));
+    }
+    clm_table_add(table, CLM_COLOR_NONE, text);
+}
+
 int clm_cmd_jobs(const struct clm_cli_args *args, void *ctx)
 {
     CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
     CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
     struct clm_table *table;
+    int64_t now_s = clm_clock_now_s();
     int status = CLM_EXIT_GOOD;
 
     (void)ctx;
@@ -241,8 +281,7 @@ int clm_cmd_jobs(const struct clm_cli_args *args, void *ctx)
         clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(at, "target", "?"));
         clm_table_add(table, color_of(outcome),
                       *outcome != '\0' ? outcome : clm_pick_text(at, "state", "?"));
-        clm_table_add(table, CLM_COLOR_NONE,
-                      clm_pick_text(at, "finished_at", clm_pick_text(at, "started_at", "")));
+        add_when(table, at, now_s);
         clm_table_add(table, CLM_COLOR_NONE, why_of(at));
     }
     if (clm_table_rows(table) == 0) {

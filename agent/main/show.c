@@ -22,12 +22,19 @@ static const int exit_of[CLM_E__COUNT] = {
     [CLM_E_BUG] = CLM_EXIT_FAILED,
 };
 
+int clm_show_exit(enum clm_code code)
+{
+    return exit_of[code];
+}
+
 int clm_show_error(enum clm_code code, const struct clm_err *err, const struct clm_fail *fail)
 {
     (void)fflush(stdout);
     (void)fprintf(stderr, "clmbot: %s\n", err->msg);
     if (fail != NULL && fail->hint[0] != '\0') {
         (void)fprintf(stderr, "        %s\n", fail->hint);
+    } else if (code == CLM_E_PERM && geteuid() != 0) {
+        (void)fprintf(stderr, "        run the command as root\n");
     }
     return exit_of[code];
 }

@@ -27,6 +27,8 @@ enum clm_exit {
 /* "clmbot: <message>" and, if there is one, a line with the hint, on stderr. Returns the exit
  * status that code means. fail may be NULL. */
 int clm_show_error(enum clm_code code, const struct clm_err *err, const struct clm_fail *fail);
+/* Only the exit status, for services: they log. */
+int clm_show_exit(enum clm_code code);
 
 /* Prints {"schema": "clmbot.<name>", "version": 1, ...doc} on stdout; doc is freed, and members of
  * these two names in it are left out. Returns status, or CLM_EXIT_FAILED if that cannot be written. */
