@@ -24,7 +24,9 @@ int clm_cp_cmd_serve(const struct clm_cli_args *args, void *ctx)
         .operator_listen = clm_cli_str(args, "operator", "127.0.0.1:8440"),
         .names = &names,
         .config = clm_cli_str(args, "config", NULL),
+#ifdef CLM_TEST_HOOKS
         .fault = clm_cli_str(args, "fault", NULL),
+#endif
         .json = clm_cli_has(args, "json"),
     };
 
