@@ -17,9 +17,9 @@
 #include "agent/ipc/ops.h"
 
 #define CLM_FRAME_HEAD_SIZE  8
-#define CLM_FRAME_BODY_MAX   65536u               /* bytes; docs/ipc.md */
-#define CLM_FRAME_JOINED_MAX (4u * 1024u * 1024u) /* bytes of a reply in parts; docs/ipc.md */
-#define CLM_FRAME_TIMEOUT_MS 30000                /* from the first byte of a frame to its last */
+#define CLM_FRAME_BODY_MAX   65536u   /* bytes; docs/ipc.md */
+#define CLM_FRAME_JOINED_MAX 4194304u /* bytes of a reply in parts; docs/ipc.md */
+#define CLM_FRAME_TIMEOUT_MS 30000    /* from the first byte of a frame to its last */
 
 enum clm_frame_kind {
     CLM_FRAME_END = 0, /* not on the wire: the peer closed between two frames */

@@ -390,7 +390,7 @@ int64_t clm_agent_tick(struct clm_agent *agent, int64_t now_ms, int64_t now_s)
     if (!agent->has_identity) {
         load_identity(agent, now_s);
         if (!agent->has_identity) {
-            return CLM_AGENT_NO_IDENTITY_S * 1000;
+            return CLM_AGENT_NO_IDENTITY_S * INT64_C(1000);
         }
     }
     if (!agent->poller.is_busy && now_ms >= agent->next_poll_ms && !agent->is_stopping) {

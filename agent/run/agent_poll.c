@@ -175,7 +175,7 @@ static void judge_failure(struct clm_agent *agent, const struct clm_poll_outcome
         uint32_t pause_s = outcome->retry_after_s > 0 ? outcome->retry_after_s : 2;
 
         agent->last_contact_s = now_s;
-        agent->next_poll_ms = now_ms + pause_s * 1000 + clm_rand_below(pause_s * 500);
+        agent->next_poll_ms = now_ms + (int64_t)pause_s * 1000 + clm_rand_below(pause_s * 500);
         return;
     }
     enum clm_agent_state state = row == NULL ? CLM_AGENT_OFFLINE : row->state;

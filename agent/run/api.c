@@ -11,7 +11,7 @@
 #include "agent/run/files.h"
 
 #define URL_MAX      1024
-#define BODY_MAX     (4u * 1024u * 1024u + 65536u) /* an inventory; protocol.md 6.4 */
+#define BODY_MAX     4259840u /* an inventory; protocol.md 6.4 */
 #define HEADERS_MAX  8
 #define HEADER_SIZE  512
 #define KEY_HEX_SIZE 41

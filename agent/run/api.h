@@ -20,8 +20,8 @@
 #include "agent/run/identity.h"
 #include "config/config.h"
 
-#define CLM_API_RESPONSE_MAX (256u * 1024u) /* bytes; protocol.md 6.4 */
-#define CLM_API_TIMEOUT_MS   30000          /* where a request gives none; protocol.md 18.1 */
+#define CLM_API_RESPONSE_MAX 262144u /* bytes; protocol.md 6.4 */
+#define CLM_API_TIMEOUT_MS   30000   /* where a request gives none; protocol.md 18.1 */
 
 /* One exchange; as the member "http" of struct clm_io. Tests lend their own. */
 typedef enum clm_code (*clm_http_fn)(void *ctx, const struct clm_http_request *request,

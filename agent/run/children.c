@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* close_range, execvpe's environment by execve */
+#define _GNU_SOURCE /* close_range */
 #include "agent/run/children.h"
 
 #include <errno.h>
@@ -18,13 +18,13 @@ static bool is_job(const struct clm_child *child)
     return child->pid > 0 && child->id[0] != '@';
 }
 
-static struct clm_child *find(const struct clm_children *children, const char *id)
+static const struct clm_child *find(const struct clm_children *children, const char *id)
 {
     for (size_t i = 0; i < CLM_CHILDREN_MAX; i++) {
         const struct clm_child *child = &children->list[i];
 
         if (child->pid > 0 && strcmp(child->id, id) == 0) {
-            return (struct clm_child *)(uintptr_t)child;
+            return child;
         }
     }
     return NULL;
@@ -66,14 +66,14 @@ unsigned clm_children_all(const struct clm_children *children)
 }
 
 /* Between fork and exec: async-signal-safe calls only. */
-static _Noreturn void become(const char *exe, const char *const *argv, const char *const *env)
+static _Noreturn void become(const char *exe, const char **argv, const char **env)
 {
     sigset_t none;
 
     (void)close_range(STDERR_FILENO + 1, ~0U, 0);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)execve(exe, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
+    (void)execve(exe, (char *const *)(void *)argv, (char *const *)(void *)env);
     _exit(CLM_JOB_EXIT_FAULT);
 }
 

@@ -145,7 +145,7 @@ static enum clm_code add_proofs(struct enrolment *e, const char *nonce, struct c
                                 struct clm_err *err)
 {
     CLM_CLEANUP(clm_key_free_p) struct clm_key *device = NULL;
-    CLM_CLEANUP(clm_buf_done) struct clm_buf csr = CLM_BUF_INIT(2 * CLM_CSR_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf csr = CLM_BUF_INIT(CLM_IDENTITY_CSR_TEXT);
     CLM_CLEANUP(clm_buf_done) struct clm_buf sig = CLM_BUF_INIT(256);
     char proof[CLM_TOKEN_PROOF_SIZE];
 

@@ -13,8 +13,8 @@
 #include "agent/model/bundle.h"
 #include "agent/run/files.h"
 
-#define FILE_MAX     (256u * 1024u) /* next.done.json: a chain of 64 KiB and two CA certificates */
-#define LOCK_WAIT_MS 10000 /* another process of ours finishes its change: a few fsync(2) */
+#define FILE_MAX     262144u /* next.done.json: a chain of 64 KiB and two CA certificates */
+#define LOCK_WAIT_MS 10000   /* another process of ours finishes its change: a few fsync(2) */
 
 void clm_identity_done(struct clm_identity *identity)
 {
@@ -267,7 +267,7 @@ static enum clm_code pending_from_json(const struct clm_json *obj, struct clm_id
         code = clm_json_str(obj, "token_id", CLM_ID_SIZE - 1, &token_id, err);
     }
     if (code == CLM_OK) {
-        code = clm_json_str(obj, "csr", 2 * CLM_CSR_MAX, &csr, err);
+        code = clm_json_str(obj, "csr", CLM_IDENTITY_CSR_TEXT, &csr, err);
     }
     if (code == CLM_OK) {
         code = clm_b64url_decode(csr, strlen(csr), &out->csr_der, err);
@@ -287,7 +287,7 @@ static enum clm_code pending_from_json(const struct clm_json *obj, struct clm_id
 static enum clm_code write_pending(const char *path, const struct clm_identity_pending *pending,
                                    struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf csr = CLM_BUF_INIT(2 * CLM_CSR_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf csr = CLM_BUF_INIT(CLM_IDENTITY_CSR_TEXT);
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
 
     enum clm_code code = clm_b64url_encode(pending->csr_der.data, pending->csr_der.len, &csr, err);

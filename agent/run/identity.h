@@ -24,6 +24,7 @@
 #include "agent/crypto/key.h"
 
 #define CLM_IDENTITY_URL_MAX  256
+#define CLM_IDENTITY_CSR_TEXT 32768u /* bytes: CLM_CSR_MAX in base64url and some more */
 #define CLM_IDENTITY_URLS_MAX 4
 
 struct clm_identity {

@@ -14,7 +14,7 @@
 #include "agent/model/probe.h"
 #include "config/config.h"
 
-#define CLM_INVENTORY_MAX    (4u * 1024u * 1024u)      /* bytes; protocol.md 6.4 */
+#define CLM_INVENTORY_MAX    4194304u                  /* bytes; protocol.md 6.4 */
 #define CLM_DIGEST_TEXT_SIZE (7 + CLM_SHA256_HEX_SIZE) /* "sha256:", 64 digits, NUL */
 
 /* Digest of what matters: not of times and process numbers. dst of CLM_DIGEST_TEXT_SIZE bytes. */

@@ -152,7 +152,7 @@ static enum clm_code wait_until_issued(struct clm_job *job, struct clm_err *err)
         clm_api_response_done(&answer);
         if (code == CLM_OK) {
             /* A server that does not hold the request must not be asked in a circle. */
-            bool was_held = clm_clock_mono_ms() - start_ms >= ORDER_WAIT_S * 500;
+            bool was_held = clm_clock_mono_ms() - start_ms >= ORDER_WAIT_S * INT64_C(500);
 
             code = clm_job_wait(job, is_issued || was_held || is_first ? 0 : ORDER_PAUSE_MS, err);
         }

@@ -316,7 +316,8 @@ size_t clm_local_api_poll(const struct clm_local_api *api, struct pollfd *fds, i
             is_full = false;
             continue;
         }
-        fds[n++] = (struct pollfd){.fd = c->fd, .events = c->is_answered ? POLLOUT : POLLIN};
+        fds[n++] =
+            (struct pollfd){.fd = c->fd, .events = (short)(c->is_answered ? POLLOUT : POLLIN)};
         int64_t left_ms = c->deadline_ms > now_ms ? c->deadline_ms - now_ms : 0;
         if (*io_wait_ms < 0 || left_ms < *io_wait_ms) {
             *io_wait_ms = left_ms;

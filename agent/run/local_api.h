@@ -17,7 +17,7 @@
 
 #define CLM_LOCAL_CLIENTS_MAX 8
 #define CLM_LOCAL_TIME_MS     5000 /* for a whole request and its answer */
-#define CLM_LOCAL_REPLY_MAX   (4u * 1024u * 1024u)
+#define CLM_LOCAL_REPLY_MAX   4194304u
 
 /*
  * clm_status_request() - asks the running agent (any process)

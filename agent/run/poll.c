@@ -307,7 +307,7 @@ int64_t clm_poll_delay_ms(const struct clm_config *config, uint32_t next_ms, uin
     int64_t max_ms = (int64_t)config->control_plane.interval_max_s * 1000;
 
     if (next_ms == 0 && wait_s == 0) {
-        delay_ms = CLM_POLL_IDLE_S * 1000;
+        delay_ms = CLM_POLL_IDLE_S * INT64_C(1000);
     }
     if (max_ms > 0 && delay_ms > max_ms) {
         delay_ms = max_ms;

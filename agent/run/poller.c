@@ -20,8 +20,9 @@
 #include "agent/run/poll.h"
 #include "agent/run/rest.h"
 
-#define CHILD_FD  3
-#define ANSWER_MS 10000 /* from the first byte of the child's answer to its last */
+#define CHILD_FD   3
+#define ANSWER_MAX 524288u /* a response of CLM_API_RESPONSE_MAX, escaped once more */
+#define ANSWER_MS  10000   /* from the first byte of the child's answer to its last */
 
 void clm_poll_outcome_done(struct clm_poll_outcome *outcome)
 {
@@ -91,7 +92,7 @@ static void do_poll(struct child *c, const struct clm_json *request, struct clm_
 
 static enum clm_code send_answer(const struct clm_json *answer)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(2 * CLM_API_RESPONSE_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(ANSWER_MAX);
     size_t done = 0;
 
     enum clm_code code = clm_json_print(answer, false, &text, NULL);
@@ -242,7 +243,7 @@ static enum clm_code read_answer(const struct clm_json *answer, struct clm_poll_
 enum clm_code clm_poller_take(struct clm_poller *poller, struct clm_poll_outcome *out,
                               struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf joined = CLM_BUF_INIT(2 * CLM_API_RESPONSE_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf joined = CLM_BUF_INIT(ANSWER_MAX);
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_FRAME_BODY_MAX);
     CLM_CLEANUP(clm_json_free_p) struct clm_json *answer = NULL;
     struct clm_frame_head head = {.kind = CLM_FRAME_PART};
@@ -260,8 +261,7 @@ enum clm_code clm_poller_take(struct clm_poller *poller, struct clm_poll_outcome
         code = clm_err_set(err, CLM_E_NET, "the poller ended");
     }
     if (code == CLM_OK) {
-        code = clm_json_parse(clm_buf_str(&joined), joined.len, 2 * CLM_API_RESPONSE_MAX, &answer,
-                              err);
+        code = clm_json_parse(clm_buf_str(&joined), joined.len, ANSWER_MAX, &answer, err);
     }
     return code == CLM_OK ? read_answer(answer, out, err) : code;
 }

@@ -3,9 +3,12 @@
  * poller - the long poll in a child process
  *
  * libcurl blocks while the control plane holds a poll. The child does that and nothing else, with
- * one connection kept open; the main process never loads a TLS session and waits for it like for
- * everything else. Measured on Debian 12 (docs/ARCHITECTURE.md): both together need as much memory
- * as one process would, because the child is forked, not executed.
+ * one connection kept open; the main process holds no TLS session and waits for the child like for
+ * everything else. It is forked, not executed, so both share what the loader made.
+ *
+ * Measured on Debian 12 (smaps_rollup, Pss, libcurl with OpenSSL): one process with curl_multi 8.9
+ * MiB, of which 1.9 are its own; main and child as here 9.3 MiB; both after clm_rest() 4.4 MiB, of
+ * which 1.1 are their own.
  */
 #ifndef CLM_RUN_POLLER_H
 #define CLM_RUN_POLLER_H

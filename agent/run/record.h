@@ -18,8 +18,8 @@
 #include "agent/base/str.h"
 #include "config/config.h"
 
-#define CLM_RECORD_MAX      (256u * 1024u) /* bytes: an envelope of 64 KiB, its Base64, a result */
-#define CLM_RECORD_OPEN_MAX 16             /* jobs taken on; as many as one poll offers */
+#define CLM_RECORD_MAX      262144u /* bytes: an envelope of 64 KiB, its Base64, a result */
+#define CLM_RECORD_OPEN_MAX 16      /* jobs taken on; as many as one poll offers */
 #define CLM_RECORD_DONE_MAX 100
 
 /*

@@ -128,7 +128,7 @@ static enum clm_code keep_answer(const char *dir, const struct clm_identity *ide
 static enum clm_code set_csr(const struct clm_identity_pending *pending, struct clm_json *body,
                              struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf csr = CLM_BUF_INIT(2 * CLM_CSR_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf csr = CLM_BUF_INIT(CLM_IDENTITY_CSR_TEXT);
 
     enum clm_code code = clm_b64url_encode(pending->csr_der.data, pending->csr_der.len, &csr, err);
     if (code == CLM_OK) {

@@ -1,31 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/run/rest.h"
 
-#include <inttypes.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define LINE_SIZE 512
+#define LINE_SIZE 4352 /* addresses, flags and a path of PATH_MAX */
 
-/* Only text ("r-xp" with a file behind it): it is never written, so nothing private is lost. What is
- * "r--p" may be relocated data, which would be. */
-static int is_text(const char *line, uintptr_t *out_from, uintptr_t *out_to)
+/* "5581c000-5581d000 r-xp 00001000 fd:01 1234 /usr/sbin/clmbot", see proc(5). Only text ("r-xp" with a
+ * file behind it): it is never written, so nothing private is lost. "r--p" may be relocated data,
+ * which would be. */
+static bool is_text(const char *line, uintptr_t *out_from, uintptr_t *out_to)
 {
-    uintptr_t from = 0;
-    uintptr_t to = 0;
-    char flags[8] = "";
-    unsigned long inode = 0;
+    char *end = NULL;
 
-    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s %*s %*s %lu", &from, &to, flags, &inode) != 4 ||
-        strcmp(flags, "r-xp") != 0 || inode == 0 || to <= from) {
-        return 0;
+    *out_from = strtoull(line, &end, 16);
+    if (*end != '-') {
+        return false;
     }
-    *out_from = from;
-    *out_to = to;
-    return 1;
+    *out_to = strtoull(end + 1, &end, 16);
+    return strncmp(end, " r-xp ", 6) == 0 && strchr(end, '/') != NULL && *out_to > *out_from;
 }
 
 void clm_rest(void)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define CHECK_TIMEOUT_MS 10000
-#define CHECK_BODY_MAX   (64u * 1024u) /* an error page may be long; only its start is compared */
+#define CHECK_BODY_MAX   65536u /* an error page may be long; only its start is compared */
 
 static size_t len_without_tail(const char *text, size_t len)
 {

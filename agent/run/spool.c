@@ -10,7 +10,7 @@
 #include "agent/base/fs.h"
 #include "agent/base/str.h"
 
-#define MESSAGE_MAX    (CLM_SPOOL_BODY_MAX + 4096u) /* the body and what stands around it */
+#define MESSAGE_MAX    4198400u /* the body and what stands around it */
 #define INVENTORY_NAME "inventory.json"
 #define SUFFIX         ".json"
 

@@ -18,13 +18,13 @@
 #include "agent/base/rand.h"
 
 #define CLM_SPOOL_CLASSES     3
-#define CLM_SPOOL_RESULT      0      /* results; when full, no job is accepted; never dropped */
-#define CLM_SPOOL_EVENT       1      /* when full, the oldest is dropped */
-#define CLM_SPOOL_INVENTORY   2      /* only the newest is kept */
-#define CLM_SPOOL_FILES_MAX   10000u /* in a class; protocol.md 11 */
-#define CLM_SPOOL_BYTES_MAX_0 (64u * 1024u * 1024u) /* protocol.md 11 */
-#define CLM_SPOOL_BYTES_MAX_1 (16u * 1024u * 1024u) /* protocol.md 11 */
-#define CLM_SPOOL_BODY_MAX    (4u * 1024u * 1024u)  /* an inventory; protocol.md 6.4 */
+#define CLM_SPOOL_RESULT      0         /* results; when full, no job is accepted; never dropped */
+#define CLM_SPOOL_EVENT       1         /* when full, the oldest is dropped */
+#define CLM_SPOOL_INVENTORY   2         /* only the newest is kept */
+#define CLM_SPOOL_FILES_MAX   10000u    /* in a class; protocol.md 11 */
+#define CLM_SPOOL_BYTES_MAX_0 67108864u /* protocol.md 11 */
+#define CLM_SPOOL_BYTES_MAX_1 16777216u /* protocol.md 11 */
+#define CLM_SPOOL_BODY_MAX    4194304u  /* an inventory; protocol.md 6.4 */
 #define CLM_SPOOL_KEPT_MAX    100u /* files in dead and in archive each; older ones are removed */
 
 /* One message on its way out. clm_spool_entry_done() frees it. */

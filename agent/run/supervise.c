@@ -180,7 +180,7 @@ static _Noreturn void be_host(const struct supervisor *s)
     (void)fcntl(LISTEN_FD, F_SETFL, flags & ~O_NONBLOCK);
     (void)close_range(LISTEN_FD + 1, ~0U, 0);
     unblock_signals();
-    (void)execve("/proc/self/exe", (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
+    (void)execve("/proc/self/exe", (char *const *)(void *)argv, (char *const *)(void *)env);
     _exit(127);
 }
 

@@ -264,6 +264,63 @@ static void connecting_tells_why_it_failed(void **state)
     assert_int_equal(clm_link_connect("", &link, &err), CLM_E_LIMIT);
 }
 
+static void serve_two(int listen_fd)
+{
+    char text[64];
+
+    for (int i = 0; i < 2; i++) {
+        int fd = accept(listen_fd, NULL, NULL);
+
+        if (get(fd, text, sizeof(text)) != CLM_FRAME_REQUEST) {
+            _exit(1);
+        }
+        put(fd, CLM_FRAME_REPLY, 0, i == 0 ? "{\"n\":1}" : "{\"n\":2}");
+        if (get(fd, text, sizeof(text)) != CLM_FRAME_END) {
+            _exit(2); /* it must be let go, not kept */
+        }
+        (void)close(fd);
+    }
+    _exit(0);
+}
+
+static void rested_link_lets_go_and_connects_again(void **state)
+{
+    char dir[] = "/tmp/clm-link-XXXXXX";
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct clm_link *link = NULL;
+    int status = -1;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/s", dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        serve_two(fd);
+    }
+    assert_int_equal(clm_link_connect(addr.sun_path, &link, NULL), CLM_OK);
+    for (int i = 1; i <= 2; i++) {
+        struct clm_json *reply = NULL;
+        int64_t n = 0;
+
+        assert_int_equal(clm_link_call(link, CLM_OP_STATUS, NULL, &reply, NULL, NULL), CLM_OK);
+        assert_int_equal(clm_json_int(reply, "n", 0, 9, &n, NULL), CLM_OK);
+        assert_int_equal(n, i);
+        clm_json_free(reply);
+        clm_link_rest(link);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    (void)close(fd);
+    (void)unlink(addr.sun_path);
+    (void)rmdir(dir);
+    assert_int_equal(clm_link_call(link, CLM_OP_STATUS, NULL, NULL, NULL, NULL), CLM_E_NOTFOUND);
+    clm_link_free(link);
+}
+
 /* A script in place of clmbot: descriptor 3 is the connection, the arguments are as documented. */
 static void spawned_host_half_gets_the_socket_and_the_arguments(void **state)
 {
@@ -307,6 +364,7 @@ int main(void)
         IN_WORLD(end_without_reply_is_a_network_error),
         IN_WORLD(reply_beyond_four_mebibytes_is_refused),
         cmocka_unit_test(connecting_tells_why_it_failed),
+        cmocka_unit_test(rested_link_lets_go_and_connects_again),
         cmocka_unit_test(spawned_host_half_gets_the_socket_and_the_arguments),
     };
 
