@@ -79,6 +79,8 @@ int clm_cp_cmd_jobs_list(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_jobs_show(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_jobs_cancel(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_jobs_watch(const struct clm_cli_args *args, void *ctx);
+int clm_cp_cmd_completion(const struct clm_cli_args *args, void *ctx);
+int clm_cp_cmd_mdoc(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_routes(const struct clm_cli_args *args, void *ctx);
 
 #endif

@@ -52,8 +52,11 @@ static void print_steps(const struct clm_json *job)
         CLM_CLEANUP(clm_buf_done) struct clm_buf ms = CLM_BUF_INIT(64);
 
         clm_cp_show(s, "ms", &ms);
-        (void)printf("  %-24s %-10s %6s ms\n", clm_cp_text(s, "name"), clm_cp_text(s, "status"),
-                     clm_buf_str(&ms));
+        const char *detail = clm_json_text(clm_json_get(s, "detail"));
+
+        detail = detail != NULL ? detail : "";
+        (void)printf("  %-14s %-8s %6s ms%s%s\n", clm_cp_text(s, "name"), clm_cp_text(s, "status"),
+                     clm_buf_str(&ms), *detail != '\0' ? "  " : "", detail);
     }
 }
 

@@ -60,6 +60,9 @@ void clm_cp_show(const struct clm_json *obj, const char *path, struct clm_buf *o
     size_t before = out->len;
     enum clm_code code = value != NULL ? add_value(value, out) : CLM_OK;
 
+    while (code == CLM_OK && out->len > before && out->data[out->len - 1] == ' ') {
+        out->data[--out->len] = '\0'; /* an empty list was the last member */
+    }
     if (code == CLM_OK && out->len == before) {
         code = clm_buf_add_str(out, "-", NULL);
     }
