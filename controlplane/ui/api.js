@@ -11,23 +11,29 @@ const api = {
     else sessionStorage.removeItem("clm-token");
   },
 
-  async call(method, path, body) {
-    const response = await fetch("/api/v1" + path, {
-      method,
-      headers: Object.assign({ Authorization: "Bearer " + this.token },
-        body ? { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() } : {}),
-      body: body ? JSON.stringify(body) : undefined,
-      cache: "no-store",
-    });
+  async call(method, path, body, signal) {
+    let response;
+    try {
+      response = await fetch("/api/v1" + path, {
+        method,
+        signal,
+        headers: Object.assign({ Authorization: "Bearer " + this.token }, body ? { "Content-Type": "application/json" } : {}),
+        body: body ? JSON.stringify(body) : undefined,
+        cache: "no-store",
+      });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Error("The control plane cannot be reached.");
+    }
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) {
-      const error = new Error(answer.detail || answer.title || "the control plane answered " + response.status);
+      const error = new Error(answer.detail || answer.title || "The control plane answered " + response.status + ".");
       error.status = response.status;
       throw error;
     }
     return answer;
   },
-  get(path) { return this.call("GET", path); },
+  get(path, signal) { return this.call("GET", path, undefined, signal); },
   post(path, body) { return this.call("POST", path, body); },
 
   action(type, fields) { return this.post("/actions", Object.assign({ type }, fields)); },
