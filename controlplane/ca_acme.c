@@ -278,7 +278,7 @@ static enum clm_code wait_more(struct session *session, const struct clm_cp_orde
                                uint32_t retry_after_s, struct clm_err *err)
 {
     struct clm_cp_tx *tx = session->work->tx;
-    int64_t wait_s = order->tries < 5 ? 1LL << order->tries : POLL_MAX_S;
+    int64_t wait_s = order->tries < 5 ? INT64_C(1) << order->tries : POLL_MAX_S;
     enum clm_code code = clm_cp_tx_begin(tx, true, err);
 
     if (retry_after_s > wait_s) {

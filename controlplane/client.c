@@ -9,7 +9,7 @@
 #include "agent/base/fs.h"
 #include "agent/net/http.h"
 
-#define ANSWER_MAX (8u * 1024u * 1024u)
+#define ANSWER_MAX ((size_t)8 * 1024 * 1024)
 #define TIMEOUT_MS 30000
 
 const struct clm_cli_opt clm_cp_client_opts[] = {
@@ -134,7 +134,7 @@ enum clm_code clm_cp_call(const struct clm_cli_args *args, const struct clm_cp_c
                           struct clm_json **out_json, struct clm_err *err)
 {
     struct session session = {.token = CLM_BUF_SECRET_INIT(128),
-                              .ca_pem = CLM_BUF_INIT(64u * 1024u)};
+                              .ca_pem = CLM_BUF_INIT((size_t)64 * 1024)};
     enum clm_code code = open_session(args, call->path, &session, err);
 
     if (code == CLM_OK) {

@@ -7,7 +7,7 @@
 #include "agent/base/fs.h"
 #include "agent/base/json.h"
 
-#define CA_FILE_MAX (256u * 1024u)
+#define CA_FILE_MAX ((size_t)256 * 1024)
 #define DAY_S       86400
 
 struct number_option {

@@ -11,7 +11,7 @@
 #include "agent/base/err.h"
 #include "agent/base/str.h"
 
-#define CLM_CP_CONF_MAX      (64u * 1024u) /* bytes of the file */
+#define CLM_CP_CONF_MAX      ((size_t)64 * 1024) /* bytes of the file */
 #define CLM_CP_CONNECTOR_MAX 16
 
 enum clm_cp_connector_type {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/db.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,7 @@ void clm_cp_stmt_free(struct clm_cp_stmt *stmt)
 
 enum clm_code clm_cp_stmt_next(struct clm_cp_stmt *stmt, bool *out_row, struct clm_err *err)
 {
+    assert(stmt != NULL);
     int rc = sqlite3_step(stmt->handle);
 
     *out_row = rc == SQLITE_ROW;

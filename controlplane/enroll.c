@@ -185,7 +185,7 @@ static enum clm_code check_device_proof(const struct clm_json *body, const struc
                                         const char *nonce, bool *out_ok, struct clm_err *err)
 {
     CLM_CLEANUP(clm_pubkey_free_p) struct clm_pubkey *key = NULL;
-    CLM_CLEANUP(clm_buf_done) struct clm_buf sig = CLM_BUF_INIT(2 * CLM_ES256_SIG_SIZE);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf sig = CLM_BUF_INIT((size_t)2 * CLM_ES256_SIG_SIZE);
     const char *proof = NULL;
     char message[256];
     enum clm_code code = clm_json_str(body, "device_key_proof", 128, &proof, err);

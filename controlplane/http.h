@@ -23,8 +23,8 @@
 
 #define CLM_CP_HEADERS_OUT   8
 #define CLM_CP_HEADER_VALUE  192
-#define CLM_CP_RESPONSE_MAX  (8u * 1024u * 1024u) /* an inventory of 4 MiB fits */
-#define CLM_CP_HEADER_IN_MAX (8u * 1024u) /* bytes of all request headers; protocol.md 6.4 */
+#define CLM_CP_RESPONSE_MAX  ((size_t)8 * 1024 * 1024) /* an inventory of 4 MiB fits */
+#define CLM_CP_HEADER_IN_MAX ((size_t)8 * 1024) /* bytes of all request headers; protocol.md 6.4 */
 
 struct clm_cp;
 

@@ -12,7 +12,7 @@
 
 #include "controlplane/http.h"
 
-#define CLM_CP_IDEM_KEEP_S  (7 * 86400)
+#define CLM_CP_IDEM_KEEP_S  (7LL * 86400)
 #define CLM_CP_IDEM_KEY_MAX 128
 
 struct clm_cp_idem {

@@ -18,7 +18,7 @@ enum clm_code clm_cp_identity_read_csr(const struct clm_cp_request *req,
 {
     const char *text = NULL;
     struct clm_err why = {0};
-    enum clm_code code = clm_json_str(req->body, "csr", 2 * CLM_CSR_MAX, &text, err);
+    enum clm_code code = clm_json_str(req->body, "csr", (size_t)2 * CLM_CSR_MAX, &text, err);
 
     *out_ok = false;
     if (code != CLM_OK) {

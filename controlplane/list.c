@@ -8,7 +8,7 @@
 #include "controlplane/client.h"
 
 #define CELL_MAX   4096
-#define OUTPUT_MAX (8u * 1024u * 1024u)
+#define OUTPUT_MAX ((size_t)8 * 1024 * 1024)
 
 static const struct clm_json *find(const struct clm_json *obj, const char *path)
 {

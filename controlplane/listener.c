@@ -19,12 +19,13 @@
 #include "controlplane/server.h"
 #include "controlplane/sock.h"
 
-#define THREADS           4
-#define CONNECTIONS_MAX   20000
-#define IDLE_TIMEOUT_S    90              /* wait_max_s + 25 at least: protocol.md 7.6 rule 6 */
-#define CONNECTION_MEMORY (32u * 1024u)   /* a head of 8 KiB is refused by us, not by the library */
-#define DROP_MAX          (1024u * 1024u) /* bytes read beyond a limit before we hang up */
-#define STOP_WAIT_MS      3000
+#define THREADS         4
+#define CONNECTIONS_MAX 20000
+#define IDLE_TIMEOUT_S  90 /* wait_max_s + 25 at least: protocol.md 7.6 rule 6 */
+#define CONNECTION_MEMORY                                                                          \
+    ((size_t)32 * 1024) /* a head of 8 KiB is refused by us, not by the library */
+#define DROP_MAX     ((size_t)1024 * 1024) /* bytes read beyond a limit before we hang up */
+#define STOP_WAIT_MS 3000
 
 struct clm_cp_listener_state {
     struct clm_cp *cp;
@@ -57,7 +58,7 @@ void clm_cp_listener_resume(void *connection)
     MHD_resume_connection(connection);
 }
 
-static void on_log(void *arg, const char *fmt, va_list args)
+CLM_PRINTF(2, 0) static void on_log(void *arg, const char *fmt, va_list args)
 {
     char line[256];
 
@@ -117,7 +118,7 @@ static bool refuse_early(struct exchange *ex, struct MHD_Connection *connection)
         clm_cp_route_find(ex->listener->api, req->method, req->path, req->param, &other_method);
     if (is_head_too_large(connection)) {
         (void)clm_cp_answer_problem(req, &ex->answer, CLM_CP_HEADERS_TOO_LARGE,
-                                    "the limit is %u bytes", CLM_CP_HEADER_IN_MAX);
+                                    "the limit is %zu bytes", CLM_CP_HEADER_IN_MAX);
         return true;
     }
     if (req->route == NULL) {
@@ -257,6 +258,7 @@ static bool take_body(struct exchange *ex, const char *data, size_t len)
 }
 
 /* Called for the head, for each piece of the body, at its end, and again after a hold. */
+/* NOLINTNEXTLINE(readability-function-size): the library's signature */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_len, void **slot)
@@ -295,13 +297,13 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 static struct MHD_Daemon *start_daemon(struct clm_cp_listener_state *listener,
                                        const struct clm_cp_listen *listen, int fd)
 {
+    char versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    bool asks = listen->client_ca_pem != NULL;
     const struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)listen->cert_pem},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)listen->key_pem},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0,
-         (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
-        {listen->client_ca_pem != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
-         (void *)(uintptr_t)listen->client_ca_pem},
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, listen->cert_pem},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, listen->key_pem},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, versions},
+        {asks ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, listen->client_ca_pem},
         {MHD_OPTION_END, 0, NULL},
     };
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};

@@ -18,10 +18,11 @@ struct clm_cp_listener_state;
 
 struct clm_cp_listen {
     enum clm_cp_listener api;
-    const char *address;  /* "127.0.0.1:8443", "[::1]:8443"; port 0: any */
-    const char *cert_pem; /* NULL: plain HTTP */
-    const char *key_pem;
-    const char *client_ca_pem; /* client certificates are asked for; NULL: not */
+    const char *address; /* "127.0.0.1:8443", "[::1]:8443"; port 0: any */
+    /* NUL-terminated text; not const only because the library's options are not. */
+    void *cert_pem; /* NULL: plain HTTP */
+    void *key_pem;
+    void *client_ca_pem; /* client certificates are asked for; NULL: not */
 };
 
 /* For clm_cp_hub_new(). */

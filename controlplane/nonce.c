@@ -72,7 +72,7 @@ enum clm_code clm_cp_nonce_make(struct clm_cp_nonces *nonces, int64_t now_s,
 
 static bool is_ours(const struct clm_cp_nonces *nonces, const char *text, int64_t now_s)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf given = CLM_BUF_INIT(2 * BYTES);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf given = CLM_BUF_INIT((size_t)2 * BYTES);
     uint8_t wanted[BYTES];
     uint64_t made_s = 0;
 

@@ -77,7 +77,7 @@ CLM_CP_HANDLER(clm_cp_op_enable_agent)
 static enum clm_code admit(struct clm_cp_request *req, struct clm_cp_agent *agent,
                            struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(2 * CLM_CSR_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT((size_t)2 * CLM_CSR_MAX);
     CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
     CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info csr = {0};
     enum clm_code code =

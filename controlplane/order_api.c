@@ -100,7 +100,7 @@ static enum clm_code read_csr(struct clm_cp_request *req, struct clm_cp_answer *
 {
     struct clm_err why = {0};
     const char *claimed = NULL;
-    enum clm_code code = clm_json_str(req->body, "csr", 2 * CLM_CSR_MAX, &up->csr, err);
+    enum clm_code code = clm_json_str(req->body, "csr", (size_t)2 * CLM_CSR_MAX, &up->csr, err);
 
     *out_ok = false;
     if (code == CLM_OK) {

@@ -278,7 +278,7 @@ enum clm_code clm_cp_order_set_ca(struct clm_cp_tx *tx, const char *id, const st
 enum clm_code clm_cp_order_get_csr(struct clm_cp_tx *tx, const char *id, struct clm_buf *out_der,
                                    struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(2 * CLM_CSR_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT((size_t)2 * CLM_CSR_MAX);
     enum clm_code code = clm_cp_db_get_text(
         tx->db, &text, err, "SELECT csr FROM cert_order WHERE id = ?1", CLM_SQL(clm_sql_text(id)));
 

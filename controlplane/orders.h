@@ -21,7 +21,7 @@
 #include "controlplane/tx.h"
 
 #define CLM_CP_ORDER_LIFE_S (7LL * 86400)
-#define CLM_CP_ORDER_CA_MAX (64u * 1024u) /* what a connector keeps between its steps */
+#define CLM_CP_ORDER_CA_MAX ((size_t)64 * 1024) /* what a connector keeps between its steps */
 
 struct clm_cp_order {
     char id[CLM_ID_SIZE];

@@ -12,8 +12,8 @@
 #include "controlplane/server.h"
 
 #define OFFERS_MAX        16
-#define LISTED_MAX        16             /* leases and waiting jobs in one poll */
-#define INLINE_BYTES_MAX  (192u * 1024u) /* of envelopes in one answer; the rest is fetched */
+#define LISTED_MAX        16                   /* leases and waiting jobs in one poll */
+#define INLINE_BYTES_MAX  ((size_t)192 * 1024) /* of envelopes in one answer; the rest is fetched */
 #define CANCEL_DEADLINE_S 60
 #define IDLE_NEXT_POLL_S  30 /* for a client that does not hold */
 #define REPEAT_NEXT_S     5  /* the agent saw these offers and did not take them yet */
@@ -261,7 +261,8 @@ static bool is_listed(const struct clm_json *list, const char *job_id)
 static enum clm_code payload_sha256(const struct clm_json *jws, char dst[CLM_SHA256_HEX_SIZE],
                                     struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf payload = CLM_BUF_INIT(2 * CLM_JWS_PAYLOAD_MAX);
+    CLM_CLEANUP(clm_buf_done)
+    struct clm_buf payload = CLM_BUF_INIT((size_t)2 * CLM_JWS_PAYLOAD_MAX);
     const char *text = clm_json_text(clm_json_get(jws, "payload"));
 
     if (text == NULL) {

@@ -9,7 +9,7 @@
 #include "controlplane/server.h"
 
 #define EVENTS_MAX       500
-#define LOG_BYTES_MAX    (1024 * 1024) /* kept for one attempt */
+#define LOG_BYTES_MAX    (1024LL * 1024) /* kept for one attempt */
 #define MIN_INTERVAL_S   5
 #define OUTCOME_TEXT_MAX 16
 

@@ -3,7 +3,7 @@
 
 #include "controlplane/handlers.h"
 
-#define KIB 1024u
+#define KIB (size_t)1024
 
 #define AGENT    CLM_CP_AGENT_API
 #define OPERATOR CLM_CP_OPERATOR_API

@@ -160,15 +160,15 @@ static enum clm_code start_listeners(struct plane *plane, const struct clm_cp_se
     const struct clm_cp_listen agent = {
         .api = CLM_CP_AGENT_API,
         .address = opts->listen,
-        .cert_pem = clm_buf_str(&plane->cert_pem),
-        .key_pem = clm_buf_str(&plane->key_pem),
-        .client_ca_pem = clm_buf_str(&cp->pki->agent_ca.pem),
+        .cert_pem = plane->cert_pem.data,
+        .key_pem = plane->key_pem.data,
+        .client_ca_pem = cp->pki->agent_ca.pem.data,
     };
     const struct clm_cp_listen operators = {
         .api = CLM_CP_OPERATOR_API,
         .address = opts->operator_listen,
-        .cert_pem = plain ? NULL : clm_buf_str(&plane->cert_pem),
-        .key_pem = plain ? NULL : clm_buf_str(&plane->key_pem),
+        .cert_pem = plain ? NULL : plane->cert_pem.data,
+        .key_pem = plain ? NULL : plane->key_pem.data,
     };
 
     code = clm_cp_listener_start(cp, &agent, &plane->agent, err);

@@ -30,7 +30,7 @@ static enum clm_code make_text(struct clm_cp_tx *tx, const struct clm_cp_token_n
                                struct clm_err *err)
 {
     char pin[CLM_PIN_SIZE];
-    CLM_CLEANUP(clm_buf_done) struct clm_buf raw = CLM_BUF_INIT(2 * CLM_SHA256_SIZE);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf raw = CLM_BUF_INIT((size_t)2 * CLM_SHA256_SIZE);
 
     clm_cp_pki_pin(tx->pki, pin);
     enum clm_code code = clm_strs_add(&token->urls, in->url, err);

@@ -64,7 +64,7 @@ static enum clm_code try_later(struct clm_cp_worker *worker, const struct clm_cp
                                const struct clm_err *why, struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
-    int64_t wait_s = order->tries < 6 ? 1LL << order->tries : WAIT_MAX_S;
+    int64_t wait_s = order->tries < 6 ? INT64_C(1) << order->tries : WAIT_MAX_S;
 
     if ((int64_t)why->retry_after_s > wait_s) {
         wait_s = (int64_t)why->retry_after_s;

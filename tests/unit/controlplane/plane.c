@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plane.h"
+#include "tests/unit/controlplane/plane.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

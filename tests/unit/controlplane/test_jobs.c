@@ -12,7 +12,7 @@
 #include "agent/crypto/jws.h"
 #include "agent/model/job.h"
 #include "controlplane/jobs.h"
-#include "plane.h"
+#include "tests/unit/controlplane/plane.h"
 
 #define NOW 1795225945
 

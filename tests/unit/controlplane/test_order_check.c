@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "controlplane/orders.h"
-#include "plane.h"
+#include "tests/unit/controlplane/plane.h"
 
 #define NOW 1795225945
 

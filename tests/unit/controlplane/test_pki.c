@@ -14,7 +14,7 @@
 #include "agent/base/fs.h"
 #include "agent/crypto/jws.h"
 #include "controlplane/pki.h"
-#include "plane.h"
+#include "tests/unit/controlplane/plane.h"
 
 #define NOW 1795225945
 
