@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "agent/base/clock.h"
@@ -178,26 +179,47 @@ static enum clm_code start_listeners(struct plane *plane, const struct clm_cp_se
     return code;
 }
 
+/* A URL that works from this machine: nobody connects to 0.0.0.0, and no certificate names it. */
+static enum clm_code local_url(const char *bound, char *dst, size_t size, struct clm_err *err)
+{
+    const char *host = strstr(bound, "//") + 2;
+    const char *port = strrchr(bound, ':');
+    int scheme_len = (int)(host - bound);
+
+    if (clm_str_starts(host, "0.0.0.0:")) {
+        return clm_str_fmt(dst, size, err, "%.*s127.0.0.1%s", scheme_len, bound, port);
+    }
+    if (clm_str_starts(host, "[::]:")) {
+        return clm_str_fmt(dst, size, err, "%.*s[::1]%s", scheme_len, bound, port);
+    }
+    return clm_str_copy(dst, size, bound, err);
+}
+
 /* Join tokens carry the first --name, if there is one: agents come from elsewhere. */
 static enum clm_code set_urls(struct plane *plane, const struct clm_cp_serve_opts *opts,
                               struct clm_err *err)
 {
     struct clm_cp *cp = &plane->cp;
     const char *bound = clm_cp_listener_url(plane->agent);
-    enum clm_code code = clm_str_copy(cp->operator_url, sizeof(cp->operator_url),
-                                      clm_cp_listener_url(plane->operators), err);
+    enum clm_code code = local_url(clm_cp_listener_url(plane->operators), cp->operator_url,
+                                   sizeof(cp->operator_url), err);
 
     if (code != CLM_OK) {
         return code;
     }
-    if (opts->names->n == 0) {
-        return clm_str_copy(cp->agent_url, sizeof(cp->agent_url), bound, err);
-    }
-    const char *name = opts->names->v[0];
+    if (opts->names->n > 0) {
+        const char *name = opts->names->v[0];
 
-    return clm_str_fmt(cp->agent_url, sizeof(cp->agent_url), err,
-                       strchr(name, ':') != NULL ? "https://[%s]%s" : "https://%s%s", name,
-                       strrchr(bound, ':'));
+        return clm_str_fmt(cp->agent_url, sizeof(cp->agent_url), err,
+                           strchr(name, ':') != NULL ? "https://[%s]%s" : "https://%s%s", name,
+                           strrchr(bound, ':'));
+    }
+    code = local_url(bound, cp->agent_url, sizeof(cp->agent_url), err);
+    if (code == CLM_OK && strcmp(cp->agent_url, bound) != 0) {
+        clm_log_warning("join tokens will carry %s, which other hosts cannot reach: say --name",
+                        cp->agent_url);
+    }
+    return code;
 }
 
 static enum clm_code write_url(const struct plane *plane, struct clm_err *err)
@@ -237,6 +259,17 @@ static enum clm_code announce(const struct plane *plane, const struct clm_cp_ser
 }
 
 /* ---- the life of it ---- */
+
+/* A held request is a connection, and a connection is a descriptor. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
 
 static void block_signals(sigset_t *out_set)
 {
@@ -323,6 +356,7 @@ enum clm_code clm_cp_serve(const struct clm_cp_serve_opts *opts, struct clm_err 
     plane->cp.fault_path = opts->fault;
     (void)pthread_mutex_init(&plane->cp.lock, NULL);
     (void)umask(0077); /* the database holds secrets of join tokens */
+    raise_descriptor_limit();
     block_signals(&signals);
     enum clm_code code = plane_open(plane, opts, err);
 

@@ -341,6 +341,7 @@ def test_an_operator_listener_that_others_reach_speaks_tls(tmp_path):
         port = plane.operator_url.rsplit(":", 1)[1]
         api = wire.Api(f"https://127.0.0.1:{port}", wire.server_context(plane.ca()))
         assert api.get("/api/v1/health").status == 200
+        assert "no agents" in plane.run("agents").stdout, "the commands find it, and trust its CA"
     finally:
         plane.stop()
 
