@@ -170,9 +170,13 @@ def test_every_shape_has_a_page_and_every_page_is_tested():
 @pytest.mark.parametrize("name", LOOKING)
 def test_json_is_what_its_page_says(calm, name):
     done = run(calm, *_commands(calm)[name], "--json")
-    assert done.returncode in (0, 1), done
     assert done.stderr == ""
-    check_page(name, json.loads(done.stdout))
+    doc = json.loads(done.stdout)
+    # doctor has a note where systemd does not run; other servers of this host have a say in the rest
+    expected = {"status": lambda: _expected(doc), "doctor": lambda: done.returncode if done.returncode < 2 else 0,
+                "verify": lambda: 0 if all(t["ok"] for t in doc["targets"]) else 3}.get(name, lambda: 0)()
+    assert done.returncode == expected, done
+    check_page(name, doc)
 
 
 def test_json_has_what_the_order_did(calm):
