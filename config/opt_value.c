@@ -239,13 +239,14 @@ static enum clm_code set_int(const struct clm_opt *opt, const char *text, bool i
 static enum clm_code set_bool(const struct clm_opt *opt, const char *text, bool is_plain,
                               const struct clm_opt_place *place, void *object, struct clm_err *err)
 {
-    bool value = strcmp(text, "true") == 0;
+    bool is_true = strcmp(text, "true") == 0;
+    bool *value = at(opt, object);
 
-    if (!is_plain || (!value && strcmp(text, "false") != 0)) {
+    if (!is_plain || (!is_true && strcmp(text, "false") != 0)) {
         return REFUSE(place, err, "must be true or false without quotes, not '%.60s'", opt->key,
                       text);
     }
-    memcpy(at(opt, object), &value, sizeof(value));
+    *value = is_true;
     return CLM_OK;
 }
 

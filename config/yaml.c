@@ -141,7 +141,7 @@ static enum clm_code take_scalar(struct reader *reader, const yaml_event_t *even
     struct clm_yaml *node = NULL;
     enum clm_code code = add_node(reader, event, CLM_YAML_SCALAR, &node, err);
 
-    if (code != CLM_OK) {
+    if (code != CLM_OK || node == NULL) {
         return code;
     }
     node->is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;

@@ -1,273 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole jobs between a scripted control plane and a scripted host half. */
-#include "tests/unit/run/world.h"
-
-#include <signal.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-
-#include "agent/base/clock.h"
-#include "agent/ipc/server.h"
-#include "agent/run/job.h"
-#include "agent/run/job_child.h"
-#include "agent/run/record.h"
-#include "agent/run/spool.h"
-
-#define ORDER_ID "ord_01J9ZN5Q7W9E1R3T5Y7V9J1K3M"
-#define CERT_ID  "crt_01J9ZN5Q7W9E1R3T5Y7V9J1K3M"
-
-/* ---- the host half ---- */
-
-struct host_row {
-    enum clm_op op;
-    const char *body_has; /* may be NULL */
-    const char *event;    /* sent before; may be NULL. "stop": SIGTERM to the client instead */
-    const char *reply;    /* NULL: a fail; "": hang up */
-    const char *problem;
-    enum clm_code code;
-};
-
-struct fixture {
-    struct home home;
-    struct script http;
-    struct peer {
-        int status;
-        const char *body;
-        enum clm_code code;
-    } web; /* the web server on this host */
-    pid_t host;
-    struct clm_link *link;
-    struct clm_api *api;
-    int stop_fd;
-    char ops[4096]; /* what the host half was asked, in order */
-};
-
-static void note_op(const char *path, enum clm_op op, const char *body)
-{
-    FILE *file = fopen(path, "a");
-
-    if (file == NULL || fprintf(file, "%s ", clm_op_name(op)) < 0 || fclose(file) != 0) {
-        _exit(9);
-    }
-    if (strstr(body, "PRIVATE") != NULL) {
-        _exit(8);
-    }
-}
-
-static void serve_row(struct clm_conn *conn, const struct host_row *row)
-{
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = NULL;
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *event = NULL;
-    struct clm_err why = {0};
-    struct clm_fail fail;
-
-    if (row->event != NULL && strcmp(row->event, "stop") == 0) {
-        if (kill(getppid(), SIGTERM) != 0) {
-            _exit(3);
-        }
-    } else if (row->event != NULL) {
-        if (clm_json_parse(row->event, strlen(row->event), CLM_JSON_TEXT_MAX, &event, NULL) !=
-            CLM_OK) {
-            _exit(7);
-        }
-        clm_ignore(clm_conn_event(conn, event, NULL));
-    }
-    if (row->reply == NULL) {
-        (void)clm_err_set(&why, row->code, "it may not be");
-        clm_fail_from_err(&fail, row->problem, &why, "allow it");
-        clm_ignore(clm_conn_fail(conn, &fail, NULL));
-        return;
-    }
-    if (row->reply[0] == '\0') {
-        _exit(0);
-    }
-    if (clm_json_parse(row->reply, strlen(row->reply), CLM_JSON_TEXT_MAX, &obj, NULL) != CLM_OK) {
-        _exit(6);
-    }
-    clm_ignore(clm_conn_reply(conn, obj, NULL));
-}
-
-static _Noreturn void be_host(int fd, const struct host_row *rows, size_t n, const char *log)
-{
-    struct clm_server *server = NULL;
-    struct clm_conn *conn = NULL;
-    enum clm_op op = CLM_OP_NONE;
-
-    if (clm_server_from_fd_take(fd, &server, NULL) != CLM_OK ||
-        clm_server_accept(server, 1000, &conn, NULL) != CLM_OK) {
-        _exit(5);
-    }
-    for (;;) {
-        CLM_CLEANUP(clm_json_free_p) struct clm_json *body = NULL;
-        struct clm_buf text = CLM_BUF_INIT(CLM_JSON_TEXT_MAX);
-        const struct host_row *row = NULL;
-
-        if (clm_conn_receive(conn, 20000, &op, &body, NULL) != CLM_OK || op == CLM_OP_NONE) {
-            _exit(0);
-        }
-        if (clm_json_print(body, false, &text, NULL) != CLM_OK) {
-            _exit(4);
-        }
-        note_op(log, op, clm_buf_str(&text));
-        for (size_t i = 0; i < n && row == NULL; i++) {
-            bool fits = rows[i].op == op && (rows[i].body_has == NULL ||
-                                             strstr(clm_buf_str(&text), rows[i].body_has) != NULL);
-            row = fits ? &rows[i] : NULL;
-        }
-        clm_buf_done(&text);
-        static const struct host_row nothing = {.reply = "{}"};
-        serve_row(conn, row == NULL ? &nothing : row);
-    }
-}
-
-/* ---- the web server ---- */
-
-static enum clm_code web_answer(void *ctx, const struct clm_http_request *request,
-                                struct clm_http_response *out, struct clm_err *err)
-{
-    const struct peer *p = ctx;
-
-    *out = (struct clm_http_response){.status = p->status};
-    if (p->code != CLM_OK) {
-        return clm_err_set(err, p->code, "connection refused");
-    }
-    out->body.max = request->response_max;
-    return clm_buf_add_str(&out->body, p->body, err);
-}
-
-static void no_sleep(int64_t ms)
-{
-    (void)ms;
-}
-
-/* ---- running ---- */
-
-static int setup(void **state)
-{
-    static struct fixture f;
-
-    memset(&f, 0, sizeof(f));
-    home_open(&f.home);
-    f.stop_fd = -1;
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    clm_link_free(f->link);
-    if (f->host > 0) {
-        (void)kill(f->host, SIGKILL);
-        (void)waitpid(f->host, NULL, 0);
-    }
-    clm_api_free(f->api);
-    home_close(&f->home);
-    return 0;
-}
-
-static void start_host(struct fixture *f, const struct host_row *rows, size_t n)
-{
-    char log[128];
-    int pair[2];
-
-    clm_link_free(f->link);
-    f->link = NULL;
-    if (f->host > 0) {
-        assert_int_equal(waitpid(f->host, NULL, 0), f->host);
-    }
-    (void)snprintf(log, sizeof(log), "%s/ops", f->home.dir);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    f->host = fork();
-    assert_true(f->host >= 0);
-    if (f->host == 0) {
-        (void)close(pair[0]);
-        be_host(pair[1], rows, n, log);
-    }
-    (void)close(pair[1]);
-    assert_int_equal(clm_link_from_fd_take(pair[0], &f->link, NULL), CLM_OK);
-}
-
-static void offer(struct fixture *f, const char *type)
-{
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
-    struct clm_record record;
-
-    clm_json_set_str(obj, "job_id", A_JOB);
-    clm_json_set_str(obj, "type", type);
-    clm_json_set_str(obj, "target", "nginx:www.a.example");
-    clm_json_set_str(clm_json_set_object(obj, "jws"), "payload", "e30");
-    assert_int_equal(clm_record_from_offer(obj, &record, NULL), CLM_OK);
-    assert_int_equal(clm_record_save(&f->home.config, &record, NULL), CLM_OK);
-    clm_record_done(&record);
-}
-
-static int run(struct fixture *f, const struct exchange *list, size_t n)
-{
-    clm_api_free(f->api);
-    f->http = (struct script){.list = list, .n = n, .takes_events = true};
-    f->api = script_api(&f->http);
-    const struct clm_job_world world = {.config = &f->home.config,
-                                        .api = f->api,
-                                        .link = f->link,
-                                        .fetch = web_answer,
-                                        .fetch_ctx = &f->web,
-                                        .stop_fd = f->stop_fd,
-                                        .boot_id = "01J9ZK5D0B2M4N6P8Q0R2S4T6V",
-                                        .sleep_ms = no_sleep};
-    int status = clm_job_run(&world, A_JOB);
-    assert_null(strstr(f->http.body, "PRIVATE"));
-    return status;
-}
-
-static const char *ops(struct fixture *f)
-{
-    char path[128];
-    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(sizeof(f->ops) - 1);
-
-    (void)snprintf(path, sizeof(path), "%s/ops", f->home.dir);
-    if (clm_fs_read(path, sizeof(f->ops) - 1, &text, NULL) != CLM_OK) {
-        return "";
-    }
-    (void)snprintf(f->ops, sizeof(f->ops), "%s", clm_buf_str(&text));
-    return f->ops;
-}
-
-/* The record wherever it is; false: there is none. */
-static bool load(struct fixture *f, bool finished, struct clm_record *out)
-{
-    enum clm_code code = finished ? clm_record_load_finished(&f->home.config, A_JOB, out, NULL)
-                                  : clm_record_load(&f->home.config, A_JOB, out, NULL);
-
-    return code == CLM_OK;
-}
-
-static size_t spooled(struct fixture *f)
-{
-    struct clm_spool_stats stats;
-    char path[PATH_MAX];
-
-    spool_path(&f->home, path);
-    clm_spool_stats(path, 1, &stats);
-    return stats.n;
-}
-
-#define ACCEPTED(type, spec)                                                                       \
-    "{\"job_id\":\"" A_JOB "\",\"type\":\"" type "\",\"target\":\"nginx:www.a.example\","          \
-    "\"target_seq\":1,\"timeout_s\":900,\"max_attempts\":3,\"spec\":" spec                         \
-    ",\"state\":\"accepted\"}"
-#define LEASE                                                                                      \
-    {                                                                                              \
-        "POST", "/lease", NULL, 200, NULL, "{\"fence\":7,\"attempt\":1,\"state\":\"leased\"}",     \
-            NULL, NULL, 0                                                                          \
-    }
-#define RESULT(has)                                                                                \
-    {                                                                                              \
-        "POST", "/result", has, 200, NULL, "{\"state\":\"x\"}", NULL, NULL, 0                      \
-    }
-#define N(list) (sizeof(list) / sizeof((list)[0]))
+#include "tests/unit/run/job_world.h"
 
 /* ---- deploy ---- */
 
@@ -289,17 +22,17 @@ static void deployment_is_leased_done_and_reported(void **state)
     struct fixture *f = *state;
     struct clm_record record;
 
-    offer(f, "deploy");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_string_equal(ops(f), "job_accept deploy status ");
+    job_world_offer(f, "deploy");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_string_equal(job_world_ops(f), "job_accept deploy status ");
     assert_non_null(strstr(f->http.body, "\"fence\":7"));
     assert_non_null(strstr(f->http.body, "\"version\":12"));
     assert_non_null(strstr(f->http.body, "\"name\":\"swap\""));
-    assert_int_equal(spooled(f), 0);
-    assert_false(load(f, false, &record));
+    assert_int_equal(job_world_spooled(f), 0);
+    assert_false(job_world_load(f, false, &record));
     clm_record_done(&record);
-    assert_true(load(f, true, &record));
+    assert_true(job_world_load(f, true, &record));
     clm_record_done(&record);
 }
 
@@ -311,13 +44,13 @@ static void refusal_by_policy_is_reported_as_rejected(void **state)
     static const struct exchange cp[] = {LEASE, RESULT("\"outcome\":\"rejected\"")};
     struct fixture *f = *state;
 
-    offer(f, "deploy");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    job_world_offer(f, "deploy");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
     assert_non_null(strstr(f->http.body, "\"code\":\"E_POLICY\""));
     assert_non_null(strstr(f->http.body, "\"message\":\"it may not be\""));
     assert_non_null(strstr(f->http.body, "\"hint\":\"allow it\""));
-    assert_null(strstr(ops(f), "deploy"));
+    assert_null(strstr(job_world_ops(f), "deploy"));
 }
 
 static void type_in_the_offer_must_be_that_of_the_signed_job(void **state)
@@ -328,10 +61,10 @@ static void type_in_the_offer_must_be_that_of_the_signed_job(void **state)
     static const struct exchange cp[] = {LEASE, RESULT("\"outcome\":\"failed\"")};
     struct fixture *f = *state;
 
-    offer(f, "scan");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_null(strstr(ops(f), "deploy"));
+    job_world_offer(f, "scan");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_null(strstr(job_world_ops(f), "deploy"));
 }
 
 static void waiting_lease_puts_the_job_off(void **state)
@@ -344,10 +77,10 @@ static void waiting_lease_puts_the_job_off(void **state)
     struct fixture *f = *state;
     struct clm_record record;
 
-    offer(f, "deploy");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_LATER);
-    assert_true(load(f, false, &record));
+    job_world_offer(f, "deploy");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_LATER);
+    assert_true(job_world_load(f, false, &record));
     int64_t left_s = clm_record_int(&record, "next_try_s") - clm_clock_now_s();
     assert_in_range(left_s, 88, 90);
     assert_string_equal(clm_record_text(&record, "state"), "offered");
@@ -368,13 +101,13 @@ static void job_that_has_ended_elsewhere_is_dropped(void **state)
         const struct exchange cp[] = {{"POST", "/lease", NULL, 409, NULL, body, NULL, NULL, 0}};
 
         (void)snprintf(body, sizeof(body), "{\"code\":\"%s\"}", problems[i]);
-        offer(f, "deploy");
-        start_host(f, host, N(host));
-        assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-        assert_false(load(f, false, &record));
+        job_world_offer(f, "deploy");
+        job_world_host(f, host, N(host));
+        assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+        assert_false(job_world_load(f, false, &record));
         clm_record_done(&record);
-        assert_null(strstr(ops(f), "deploy"));
-        assert_int_equal(spooled(f), 0);
+        assert_null(strstr(job_world_ops(f), "deploy"));
+        assert_int_equal(job_world_spooled(f), 0);
     }
 }
 
@@ -391,9 +124,9 @@ static void lease_whose_answer_was_lost_is_resumed(void **state)
         RESULT("\"fence\":8")};
     struct fixture *f = *state;
 
-    offer(f, "deploy");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    job_world_offer(f, "deploy");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
 }
 
 static void result_waits_on_disk_while_the_control_plane_is_away(void **state)
@@ -407,11 +140,11 @@ static void result_waits_on_disk_while_the_control_plane_is_away(void **state)
     struct fixture *f = *state;
     struct clm_record record;
 
-    offer(f, "deploy");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_int_equal(spooled(f), 1);
-    assert_true(load(f, false, &record));
+    job_world_offer(f, "deploy");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_int_equal(job_world_spooled(f), 1);
+    assert_true(job_world_load(f, false, &record));
     assert_string_equal(clm_record_text(&record, "state"), "done");
     clm_record_done(&record);
 }
@@ -436,16 +169,16 @@ static void host_half_that_dies_is_asked_again_later(void **state)
     struct fixture *f = *state;
     struct clm_record record;
 
-    offer(f, "deploy");
-    start_host(f, dies, N(dies));
-    assert_int_equal(run(f, first, N(first)), CLM_JOB_EXIT_LATER);
-    assert_true(load(f, false, &record));
+    job_world_offer(f, "deploy");
+    job_world_host(f, dies, N(dies));
+    assert_int_equal(job_world_run(f, first, N(first)), CLM_JOB_EXIT_LATER);
+    assert_true(job_world_load(f, false, &record));
     assert_string_equal(clm_record_text(&record, "state"), "running");
     assert_int_equal(clm_record_int(&record, "tries"), 1);
     clm_record_done(&record);
-    start_host(f, knows, N(knows));
-    assert_int_equal(run(f, second, N(second)), CLM_JOB_EXIT_OK);
-    assert_string_equal(ops(f), "job_accept deploy job_accept status ");
+    job_world_host(f, knows, N(knows));
+    assert_int_equal(job_world_run(f, second, N(second)), CLM_JOB_EXIT_OK);
+    assert_string_equal(job_world_ops(f), "job_accept deploy job_accept status ");
     assert_non_null(strstr(f->http.body, "\"version\":12"));
 }
 
@@ -454,11 +187,11 @@ static void two_processes_never_run_one_job(void **state)
     struct fixture *f = *state;
     int lock_fd = -1;
 
-    offer(f, "deploy");
-    start_host(f, NULL, 0);
+    job_world_offer(f, "deploy");
+    job_world_host(f, NULL, 0);
     assert_int_equal(clm_record_lock(&f->home.config, A_JOB, &lock_fd, NULL), CLM_OK);
-    assert_int_equal(run(f, NULL, 0), CLM_JOB_EXIT_LATER);
-    assert_string_equal(ops(f), "");
+    assert_int_equal(job_world_run(f, NULL, 0), CLM_JOB_EXIT_LATER);
+    assert_string_equal(job_world_ops(f), "");
     (void)close(lock_fd);
 }
 
@@ -529,10 +262,11 @@ static void order_goes_from_request_to_deployment(void **state)
     struct fixture *f = *state;
 
     f->web = (struct peer){.status = 200, .body = "tok.thumb"};
-    offer(f, "order");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_string_equal(ops(f), "job_accept csr dcv_put dcv_remove cert_put deploy status ");
+    job_world_offer(f, "order");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_string_equal(job_world_ops(f),
+                        "job_accept csr dcv_put dcv_remove cert_put deploy status ");
     assert_non_null(strstr(f->http.body, "\"csr_sha256\":\"aa\""));
     assert_non_null(strstr(f->http.body, "\"key_ref\":\"key_1\""));
     assert_non_null(strstr(f->http.body, "\"order_id\":\"" ORDER_ID "\""));
@@ -556,10 +290,10 @@ static void unreachable_file_fails_with_advice_and_is_removed(void **state)
     struct fixture *f = *state;
 
     f->web = (struct peer){.status = 404, .body = ""};
-    offer(f, "order");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_string_equal(ops(f), "job_accept csr dcv_put dcv_remove close status ");
+    job_world_offer(f, "order");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_string_equal(job_world_ops(f), "job_accept csr dcv_put dcv_remove close status ");
     assert_non_null(strstr(f->http.body, "answers 404"));
     assert_non_null(strstr(f->http.body, "/var/www/x/tok"));
     assert_non_null(strstr(f->http.body, "\"step\":\"dcv.check\""));
@@ -583,10 +317,10 @@ static void failure_that_is_tried_again_leaves_the_job_open_at_the_host(void **s
     struct fixture *f = *state;
 
     f->web = (struct peer){.code = CLM_E_NET};
-    offer(f, "order");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_null(strstr(ops(f), "close"));
+    job_world_offer(f, "order");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_null(strstr(job_world_ops(f), "close"));
 }
 
 static void order_refused_by_the_ca_says_why(void **state)
@@ -602,11 +336,11 @@ static void order_refused_by_the_ca_says_why(void **state)
         RESULT("E_ORDER_FAILED")};
     struct fixture *f = *state;
 
-    offer(f, "order");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    job_world_offer(f, "order");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
     assert_non_null(strstr(f->http.body, "CAA forbids it"));
-    assert_string_equal(ops(f), "job_accept csr dcv_remove close status ");
+    assert_string_equal(job_world_ops(f), "job_accept csr dcv_remove close status ");
 }
 
 static void cancel_on_the_control_plane_ends_the_wait(void **state)
@@ -622,10 +356,10 @@ static void cancel_on_the_control_plane_ends_the_wait(void **state)
         RESULT("\"outcome\":\"canceled\"")};
     struct fixture *f = *state;
 
-    offer(f, "order");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_string_equal(ops(f), "job_accept csr dcv_remove close status ");
+    job_world_offer(f, "order");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_string_equal(job_world_ops(f), "job_accept csr dcv_remove close status ");
 }
 
 static void stale_fence_ends_the_job_without_a_report(void **state)
@@ -639,11 +373,11 @@ static void stale_fence_ends_the_job_without_a_report(void **state)
     struct fixture *f = *state;
     struct clm_record record;
 
-    offer(f, "order");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_int_equal(spooled(f), 0);
-    assert_true(load(f, true, &record));
+    job_world_offer(f, "order");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_int_equal(job_world_spooled(f), 0);
+    assert_true(job_world_load(f, true, &record));
     clm_record_done(&record);
 }
 
@@ -663,9 +397,9 @@ static void weather_is_waited_out(void **state)
         RESULT("E_ORDER_FAILED")};
     struct fixture *f = *state;
 
-    offer(f, "order");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    job_world_offer(f, "order");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
     assert_int_equal(f->http.at, N(cp));
 }
 
@@ -699,16 +433,16 @@ static void stopped_job_goes_on_where_it_was(void **state)
     (void)sigaddset(&set, SIGTERM);
     assert_int_equal(sigprocmask(SIG_BLOCK, &set, &old), 0);
     f->stop_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    offer(f, "order");
-    start_host(f, stops, N(stops));
-    assert_int_equal(run(f, first, N(first)), CLM_JOB_EXIT_LATER);
-    assert_string_equal(ops(f), "job_accept csr ");
-    assert_true(load(f, false, &record));
+    job_world_offer(f, "order");
+    job_world_host(f, stops, N(stops));
+    assert_int_equal(job_world_run(f, first, N(first)), CLM_JOB_EXIT_LATER);
+    assert_string_equal(job_world_ops(f), "job_accept csr ");
+    assert_true(job_world_load(f, false, &record));
     assert_string_equal(clm_record_text(&record, "state"), "running");
     assert_int_equal(clm_record_int(&record, "fence"), 7);
     clm_record_done(&record);
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, second, N(second)), CLM_JOB_EXIT_OK);
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, second, N(second)), CLM_JOB_EXIT_OK);
     (void)close(f->stop_fd);
     f->stop_fd = -1;
     assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
@@ -729,10 +463,10 @@ static void validation_files_are_written_for_a_job_of_their_own(void **state)
     struct fixture *f = *state;
 
     f->web = (struct peer){.status = 200, .body = "tok.thumb\n"};
-    offer(f, "get_dcv");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_string_equal(ops(f), "job_accept dcv_put close status ");
+    job_world_offer(f, "get_dcv");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_string_equal(job_world_ops(f), "job_accept dcv_put close status ");
 }
 
 static void validation_files_are_removed_on_request(void **state)
@@ -745,10 +479,10 @@ static void validation_files_are_removed_on_request(void **state)
     static const struct exchange cp[] = {LEASE, RESULT("\"removed\":2")};
     struct fixture *f = *state;
 
-    offer(f, "dcv_cleanup");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_string_equal(ops(f), "job_accept dcv_remove close status ");
+    job_world_offer(f, "dcv_cleanup");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_string_equal(job_world_ops(f), "job_accept dcv_remove close status ");
 }
 
 static void scan_spools_what_is_new(void **state)
@@ -764,11 +498,11 @@ static void scan_spools_what_is_new(void **state)
     struct fixture *f = *state;
     char path[PATH_MAX];
 
-    offer(f, "scan");
-    start_host(f, host, N(host));
-    assert_int_equal(run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_string_equal(ops(f), "job_accept scan status close status ");
-    assert_int_equal(spooled(f), 1);
+    job_world_offer(f, "scan");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_string_equal(job_world_ops(f), "job_accept scan status close status ");
+    assert_int_equal(job_world_spooled(f), 1);
     assert_int_equal(clm_net_path(&f->home.config, path, NULL, "inventory.json"), CLM_OK);
     assert_int_equal(clm_fs_exists(path), 1);
 }
@@ -776,7 +510,7 @@ static void scan_spools_what_is_new(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH(test) cmocka_unit_test_setup_teardown(test, job_world_setup, job_world_teardown)
         WITH(deployment_is_leased_done_and_reported),
         WITH(refusal_by_policy_is_reported_as_rejected),
         WITH(type_in_the_offer_must_be_that_of_the_signed_job),
