@@ -9,7 +9,7 @@ import pytest
 from conftest import World
 from harness.base import until
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
@@ -50,14 +50,15 @@ class Page:
         self.wait(lambda: text in self.text(css), f"'{text}' in {css}", seconds)
 
     def click(self, css, text=None):
-        """Rows are replaced when they change: then the element is looked for again."""
+        """Rows are replaced and move when lists change: then the element is looked for again."""
         def attempt():
             try:
                 for element in self.all(css):
                     if (text is None or element.text == text) and element.is_enabled() and element.is_displayed():
+                        self.js("arguments[0].scrollIntoView({block: 'center'})", element)  # not below the header
                         element.click()
                         return True
-            except StaleElementReferenceException:
+            except (ElementClickInterceptedException, StaleElementReferenceException):
                 pass
             return False
 
