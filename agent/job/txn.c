@@ -76,7 +76,8 @@ static enum clm_code roll_back(struct clm_txn *t, bool must_reload, enum clm_cod
     clm_txn_phase(t, "rolling_back");
     try_to_say(t, CLM_TXN_UNDOING);
     undone = clm_txn_undo(t, &err);
-    clm_txn_step_done(t, "rollback", undone == CLM_OK ? "ok" : "failed", start_ms, "%s", err.msg);
+    clm_txn_step_done(t, "rollback", undone == CLM_OK ? "ok" : "failed", start_ms, "%s",
+                      undone == CLM_OK ? "" : err.msg);
     if (undone != CLM_OK) {
         return undo_failed(t, undone, &err);
     }

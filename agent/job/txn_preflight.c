@@ -340,7 +340,8 @@ static enum clm_code run_check(struct clm_txn *t, const struct clm_step *step, s
                    err);
     if (code == CLM_OK && status != 0) {
         join_lines(&output, line, sizeof(line));
-        code = clm_err_set(err, CLM_E_CONFIG, "'%s' exited with %d: %s", argv[0], status, line);
+        code = clm_err_set(err, CLM_E_CONFIG, "the configuration test '%s' exited with %d: %s",
+                           argv[0], status, line);
     }
     free(argv);
     return code;

@@ -82,7 +82,8 @@ static void undo(struct clm_txn *t, bool boot)
 
     say(t, CLM_TXN_UNDOING);
     code = clm_txn_undo(t, &err);
-    clm_txn_step_done(t, "rollback", code == CLM_OK ? "ok" : "failed", start_ms, "%s", err.msg);
+    clm_txn_step_done(t, "rollback", code == CLM_OK ? "ok" : "failed", start_ms, "%s",
+                      code == CLM_OK ? "" : err.msg);
     if (code == CLM_E_CONFLICT) {
         give_to_human(t, code, &err);
         return;

@@ -117,7 +117,8 @@ static void report_baseline(struct clm_txn *t, int64_t start_ms, size_t n_counte
             return; /* one line; the others stand in the list of endpoints */
         }
     }
-    clm_txn_step_done(t, "baseline", "ok", start_ms, "%zu endpoints", n_counted);
+    clm_txn_step_done(t, "baseline", "ok", start_ms, "%zu endpoint%s", n_counted,
+                      n_counted == 1 ? "" : "s");
 }
 
 enum clm_code clm_txn_baseline(struct clm_txn *t, struct clm_err *err)
