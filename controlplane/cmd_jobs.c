@@ -55,7 +55,7 @@ static void print_steps(const struct clm_json *job)
         const char *detail = clm_json_text(clm_json_get(s, "detail"));
 
         detail = detail != NULL ? detail : "";
-        (void)printf("  %-14s %-8s %6s ms%s%s\n", clm_cp_text(s, "name"), clm_cp_text(s, "status"),
+        (void)printf("  %-16s %-8s %6s ms%s%s\n", clm_cp_text(s, "name"), clm_cp_text(s, "status"),
                      clm_buf_str(&ms), *detail != '\0' ? "  " : "", detail);
     }
 }
