@@ -53,6 +53,9 @@ static bool parse_stat(char *text, struct clm_process *out)
     }
     *close = '\0';
     (void)snprintf(out->comm, sizeof(out->comm), "%s", open + 1);
+    if (close[1] == ' ' && close[2] == 'Z') {
+        return false; /* ended; its parent has not looked yet */
+    }
     if (!clm_field_number(close + 1, 1, 10, &parent) || parent > INT32_MAX ||
         !clm_field_number(close + 1, 6, 10, &flags) ||
         !clm_field_number(close + 1, 19, 10, &out->start_ticks)) {

@@ -92,6 +92,8 @@ static void stat_lines_are_understood(void **state)
                                   .unit = "x.service"});
     root_io_text(f->root, "/proc/8/stat", "8 (broken");
     root_io_text(f->root, "/proc/9/stat", "");
+    root_io_text(f->root, "/proc/10/stat", /* ended, its parent has not looked yet */
+                 "10 (apache2) Z 1 10 10 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n");
     root_io_text(f->root, "/proc/uptime", "1 1");
     read_all(f);
     assert_int_equal(f->list.n, 3);
