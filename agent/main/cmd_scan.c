@@ -115,7 +115,8 @@ static int print(const struct clm_inventory *inventory, uint32_t expiring_days, 
             others++;
             continue;
         }
-        clm_table_addf(table, CLM_COLOR_BOLD, "%s %s", service->kind, service->version);
+        clm_table_addf(table, CLM_COLOR_BOLD, "%s%s%s", service->kind,
+                       service->version[0] != '\0' ? " " : "", service->version);
         clm_table_add(table, CLM_COLOR_DIM, service->config_path);
         clm_table_add(table, CLM_COLOR_NONE, "");
         clm_table_add(table, CLM_COLOR_NONE, "");
