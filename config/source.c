@@ -120,8 +120,7 @@ static enum clm_code open_checked(const char *path, int flags, int *out_fd, stru
     }
     code = check_owner(fd, path, strlen(path), err);
     if (code == CLM_OK) {
-        *out_fd = fd;
-        fd = -1;
+        *out_fd = clm_fs_steal(&fd);
     }
     return code;
 }

@@ -111,8 +111,7 @@ static enum clm_code enter(int *io_dir, const char *name, const char *shown, str
         }
     }
     clm_fs_close_p(io_dir);
-    *io_dir = fd;
-    fd = -1;
+    *io_dir = clm_fs_steal(&fd);
     return CLM_OK;
 }
 
@@ -264,9 +263,8 @@ static enum clm_code open_parent(const char *root, const char *path, int *out_di
     if (dir < 0) {
         return clm_err_sys(err, errno, "open the directory of '%s'", path);
     }
-    *out_dir = dir;
+    *out_dir = clm_fs_steal(&dir);
     *out_name = at;
-    dir = -1;
     return CLM_OK;
 }
 

@@ -106,7 +106,7 @@ enum clm_code clm_host_op_csr(struct clm_host_call *call, struct clm_err *err)
     struct clm_store_key key = CLM_STORE_KEY_INIT;
     struct clm_job_record record;
     struct clm_job_envelope job;
-    struct clm_job_spec spec;
+    struct clm_job_spec spec = {.type = CLM_JOB_TYPE__COUNT};
     char key_ref[CLM_KEY_REF_SIZE];
     enum clm_code code = clm_host_job(call, &record, &job, err);
 
@@ -199,7 +199,7 @@ enum clm_code clm_host_op_cert_put(struct clm_host_call *call, struct clm_err *e
     CLM_CLEANUP(clm_cert_info_done) struct clm_cert_info leaf = {.is_ca = false};
     struct clm_job_record record;
     struct clm_job_envelope job;
-    struct clm_job_spec spec;
+    struct clm_job_spec spec = {.type = CLM_JOB_TYPE__COUNT};
     char key_ref[CLM_KEY_REF_SIZE];
     const char *chain_pem;
     enum clm_code code = clm_host_job(call, &record, &job, err);

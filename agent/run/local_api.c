@@ -338,7 +338,12 @@ void clm_local_api_work(struct clm_local_api *api, const struct pollfd *fds, siz
         if (c->fd < 0) {
             continue;
         }
-        short revents = at < n && fds[at].fd == c->fd ? fds[at].revents : 0;
+        bool is_ours = at < n && fds[at].fd == c->fd;
+        short revents = 0;
+
+        if (is_ours) {
+            revents = fds[at].revents;
+        }
         at++;
         if (now_ms >= c->deadline_ms) {
             client_close(c);
