@@ -342,8 +342,10 @@ def test_a_running_job_is_told_to_stop(plane, agent):
     lease = [{"job_id": job_id, "fence": fence}]
     agent.poll(leases=lease)
     connection, path, body = _held(agent, 30, leases=lease)
+    begin = time.monotonic()
     assert plane.act("cancel", job_id=job_id) == job_id
     answer = agent.api.receive(connection, "POST", path, body)
+    assert time.monotonic() - begin < 5, "the held poll was not woken"
     assert answer["cancels"] == [{"job_id": job_id, "mode": "graceful", "deadline_s": 60, "reason": "operator"}]
     assert agent.events(job_id, fence, []).headers["Clm-Job-State"] == "canceling"
     assert agent.result(job_id, fence, "canceled")["state"] == "canceled"

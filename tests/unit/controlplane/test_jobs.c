@@ -242,8 +242,10 @@ static void a_cancel_ends_what_waits_and_asks_what_runs(void **state)
     make_scan(id);
     set_job(id, "UPDATE job SET state = 'leased' WHERE id = ?1");
     assert_int_equal(clm_cp_job_load(&plane.tx, id, NULL, &job, NULL), CLM_OK);
+    clm_strs_done(&plane.tx.wakes);
     assert_int_equal(clm_cp_job_cancel(&plane.tx, &job, "why", &result, NULL), CLM_OK);
     assert_string_equal(result, "canceling");
+    assert_true(clm_strs_has(&plane.tx.wakes, TEST_AGENT));
 }
 
 static void a_job_of_another_agent_is_not_found(void **state)
