@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both halves without systemd: this process holds the socket and starts them; nothing else. */
-#define _GNU_SOURCE /* close_range */
+/* Both halves bind a socket here. Sticky: a member of the group can neither remove nor replace the
+ * socket of another user, so nobody but root can answer root's commands. */
+#define RUN_DIR_MODE 01770
+#define _GNU_SOURCE  /* close_range */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -106,9 +109,10 @@ static enum clm_code prepare_dirs(const struct supervisor *s, struct clm_err *er
     char net[PATH_MAX];
     bool is_root = geteuid() == 0;
 
-    enum clm_code code = clm_fs_mkdir(config->run_dir, 0770, err);
+    enum clm_code code = clm_fs_mkdir(config->run_dir, RUN_DIR_MODE, err);
     if (code == CLM_OK && is_root &&
-        (lchown(config->run_dir, 0, s->user.gid) != 0 || chmod(config->run_dir, 0770) != 0)) {
+        (lchown(config->run_dir, 0, s->user.gid) != 0 ||
+         chmod(config->run_dir, RUN_DIR_MODE) != 0)) {
         code = clm_err_sys(err, errno, "owner of '%s'", config->run_dir);
     }
     if (code == CLM_OK) {
