@@ -5,11 +5,13 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/base/str.h"
 #include "agent/model/bundle.h"
 #include "agent/run/job.h"
 
-#define ORDER_WAIT_S   20 /* held by the server; short, so that a stop or cancel is soon seen */
-#define ORDER_PAUSE_MS 3000
+#define ORDER_WAIT_S     20 /* held by the server; short, so that a stop or cancel is soon seen */
+#define ORDER_PAUSE_MS   3000
+#define ORDER_STATE_SIZE 33
 
 static enum clm_code post_csr(struct clm_job *job, const struct clm_json *csr, struct clm_err *err)
 {
@@ -104,16 +106,32 @@ static bool agent_does_dcv(const struct clm_job *job)
     return method != NULL && (strcmp(method, "http-01") == 0 || strcmp(method, "file") == 0);
 }
 
-static enum clm_code act_on_state(struct clm_job *job, const struct clm_json *order,
-                                  bool *out_issued, struct clm_err *err)
+/* What the server said last. */
+struct seen {
+    char state[ORDER_STATE_SIZE];
+    bool is_news; /* it was another one before */
+};
+
+static enum clm_code read_state(const struct clm_json *order, struct seen *io, struct clm_err *err)
 {
-    const char *order_id = clm_record_text(&job->record, "order_id");
     const char *state = NULL;
 
-    enum clm_code code = clm_json_str(order, "state", 32, &state, err);
-    if (code != CLM_OK) {
-        return code;
+    enum clm_code code = clm_json_str(order, "state", ORDER_STATE_SIZE - 1, &state, err);
+    if (code == CLM_OK && state[strspn(state, "abcdefghijklmnopqrstuvwxyz_")] != '\0') {
+        code = clm_err_set(err, CLM_E_PARSE, "/state: unknown value"); /* it goes into a URL */
     }
+    if (code == CLM_OK) {
+        io->is_news = strcmp(io->state, state) != 0;
+        code = clm_str_copy(io->state, sizeof(io->state), state, err);
+    }
+    return code;
+}
+
+static enum clm_code act_on_state(struct clm_job *job, const struct clm_json *order,
+                                  const char *state, bool *out_issued, struct clm_err *err)
+{
+    const char *order_id = clm_record_text(&job->record, "order_id");
+
     if (strcmp(state, "issued") == 0) {
         *out_issued = true;
         clm_json_set_copy(job->record.root, "certificate_id",
@@ -131,14 +149,15 @@ static enum clm_code act_on_state(struct clm_job *job, const struct clm_json *or
 
 static enum clm_code wait_until_issued(struct clm_job *job, struct clm_err *err)
 {
+    const char *order_id = clm_record_text(&job->record, "order_id");
     char path[128];
+    struct seen seen = {.state = ""};
     bool is_issued = false;
-    bool is_first = true;
     enum clm_code code = CLM_OK;
 
     clm_job_phase(job, "dcv", 30);
-    (void)snprintf(path, sizeof(path), "/agent/v1/orders/%s",
-                   clm_record_text(&job->record, "order_id"));
+    /* The state as it is first; only then is a change of it waited for. */
+    (void)snprintf(path, sizeof(path), "/agent/v1/orders/%s", order_id);
     while (code == CLM_OK && !is_issued) {
         const struct clm_api_request request = {
             .method = "GET", .path = path, .timeout_ms = (ORDER_WAIT_S + 25) * 1000};
@@ -146,20 +165,21 @@ static enum clm_code wait_until_issued(struct clm_job *job, struct clm_err *err)
         int64_t start_ms = clm_clock_mono_ms();
 
         code = clm_job_api(job, &request, &answer, err);
+        bool was_held = clm_clock_mono_ms() - start_ms >= ORDER_WAIT_S * 500;
         if (code == CLM_OK) {
-            code = act_on_state(job, answer.json, &is_issued, err);
+            code = read_state(answer.json, &seen, err);
+        }
+        if (code == CLM_OK) {
+            code = act_on_state(job, answer.json, seen.state, &is_issued, err);
         }
         clm_api_response_done(&answer);
         if (code == CLM_OK) {
             /* A server that does not hold the request must not be asked in a circle. */
-            bool was_held = clm_clock_mono_ms() - start_ms >= ORDER_WAIT_S * INT64_C(500);
-
-            code = clm_job_wait(job, is_issued || was_held || is_first ? 0 : ORDER_PAUSE_MS, err);
+            code =
+                clm_job_wait(job, is_issued || was_held || seen.is_news ? 0 : ORDER_PAUSE_MS, err);
         }
-        /* The state as it is first; only then is a change waited for. */
-        is_first = false;
-        (void)snprintf(path, sizeof(path), "/agent/v1/orders/%s?wait=%d",
-                       clm_record_text(&job->record, "order_id"), ORDER_WAIT_S);
+        (void)snprintf(path, sizeof(path), "/agent/v1/orders/%s?wait=%d&state=%s", order_id,
+                       ORDER_WAIT_S, seen.state);
     }
     return code;
 }

@@ -238,6 +238,11 @@ static void two_processes_never_run_one_job(void **state)
         "GET", "/orders/" ORDER_ID, NULL, 200, NULL, text, NULL, NULL, 0                           \
     }
 
+#define ORDER_AFTER(known, text)                                                                   \
+    {                                                                                              \
+        "GET", "/orders/" ORDER_ID "?wait=20&state=" known, NULL, 200, NULL, text, NULL, NULL, 0   \
+    }
+
 static void order_goes_from_request_to_deployment(void **state)
 {
     static const struct host_row host[] = {
@@ -253,8 +258,9 @@ static void order_goes_from_request_to_deployment(void **state)
         ORDER_IS("{\"state\":\"dcv_pending\"}"),
         {"GET", "/dcv", NULL, 200, NULL, CHALLENGES, NULL, NULL, 0},
         {"POST", "/dcv/ready", "\"written\":[\"chl_1\"]", 202, NULL, "{}", NULL, NULL, 0},
-        ORDER_IS("{\"state\":\"validating\"}"),
-        ORDER_IS("{\"state\":\"issued\",\"certificate_id\":\"" CERT_ID "\"}"),
+        /* it says what it knows, so that only news is waited for */
+        ORDER_AFTER("dcv_pending", "{\"state\":\"validating\"}"),
+        ORDER_AFTER("validating", "{\"state\":\"issued\",\"certificate_id\":\"" CERT_ID "\"}"),
         {"GET", "/certificates/" CERT_ID, NULL, 200, "application/pem-certificate-chain",
          "-----BEGIN CERTIFICATE-----", NULL, NULL, 0},
         RESULT("\"outcome\":\"succeeded\""),
@@ -341,6 +347,22 @@ static void order_refused_by_the_ca_says_why(void **state)
     assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
     assert_non_null(strstr(f->http.body, "CAA forbids it"));
     assert_string_equal(job_world_ops(f), "job_accept csr dcv_remove close status ");
+}
+
+static void state_that_is_no_word_goes_into_no_url(void **state)
+{
+    static const struct host_row host[] = {
+        {CLM_OP_JOB_ACCEPT, NULL, NULL, ACCEPTED("order", ORDER_SPEC), NULL, 0},
+        CSR_ROW,
+    };
+    static const struct exchange cp[] = {LEASE, CSR_ANSWER, ORDER_IS("{\"state\":\"a&wait=0\"}"),
+                                         RESULT("unknown value")};
+    struct fixture *f = *state;
+
+    job_world_offer(f, "order");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_int_equal(f->http.at, N(cp));
 }
 
 static void cancel_on_the_control_plane_ends_the_wait(void **state)
@@ -524,6 +546,7 @@ int main(void)
         WITH(unreachable_file_fails_with_advice_and_is_removed),
         WITH(failure_that_is_tried_again_leaves_the_job_open_at_the_host),
         WITH(order_refused_by_the_ca_says_why),
+        WITH(state_that_is_no_word_goes_into_no_url),
         WITH(cancel_on_the_control_plane_ends_the_wait),
         WITH(stale_fence_ends_the_job_without_a_report),
         WITH(weather_is_waited_out),
