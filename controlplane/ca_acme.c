@@ -15,6 +15,8 @@
 #define WELL_KNOWN      "/.well-known/acme-challenge/"
 #define ACME_TIMEOUT_MS 15000
 #define POLL_MAX_S      30
+#define POLL_FIRST_MS   50 /* most CAs decide within a second: then twice as long each time ... */
+#define POLL_QUICK      4  /* ... for so many times; after that in whole seconds */
 
 struct session {
     struct clm_cp_work *work;
@@ -269,6 +271,7 @@ static enum clm_code tell_ready(struct session *session, const struct clm_cp_ord
     if (code == CLM_OK) {
         code = clm_cp_order_set_state(tx, order, "validating", NULL, err);
     }
+    session->work->again_ms = POLL_FIRST_MS;
     return code == CLM_OK ? clm_cp_tx_commit(tx, err) : code;
 }
 
@@ -278,11 +281,15 @@ static enum clm_code wait_more(struct session *session, const struct clm_cp_orde
                                uint32_t retry_after_s, struct clm_err *err)
 {
     struct clm_cp_tx *tx = session->work->tx;
-    int64_t wait_s = order->tries < 5 ? INT64_C(1) << order->tries : POLL_MAX_S;
+    int64_t slow = order->tries - POLL_QUICK;
+    int64_t wait_s = slow < 0 ? 0 : slow < 5 ? INT64_C(1) << slow : POLL_MAX_S;
     enum clm_code code = clm_cp_tx_begin(tx, true, err);
 
     if (retry_after_s > wait_s) {
         wait_s = retry_after_s < 3600 ? (int64_t)retry_after_s : 3600;
+    }
+    if (wait_s == 0) {
+        session->work->again_ms = POLL_FIRST_MS << order->tries;
     }
     if (code == CLM_OK) {
         code = clm_cp_order_defer(tx, order->id, tx->now_s + wait_s, err);
@@ -395,6 +402,6 @@ static enum clm_code step(struct clm_cp_work *work, const struct clm_cp_order *o
 
 const struct clm_cp_connector_ops clm_cp_acme_ops = {
     .name = "acme",
-    .tries_max = 20, /* a CA may be away for a quarter of an hour */
+    .tries_max = 20 + POLL_QUICK, /* a CA may be away for a quarter of an hour */
     .step = step,
 };

@@ -20,6 +20,9 @@ struct clm_cp_work {
     const struct clm_cp_connector *connector;
     struct clm_http *http; /* plain http allowed, no proxy */
     const char *dir;       /* where a connector keeps an account */
+    /* Set by a step: the order is due again in so many ms, if that is sooner than the worker's next
+     * turn. The order's own time has whole seconds only. 0: nothing to say */
+    uint32_t again_ms;
 };
 
 typedef enum clm_code (*clm_cp_step_fn)(struct clm_cp_work *work, const struct clm_cp_order *order,

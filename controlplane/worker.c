@@ -15,7 +15,7 @@
 #include "controlplane/jobs.h"
 #include "controlplane/orders.h"
 
-#define TICK_S        1
+#define TICK_MS       1000
 #define CLEAN_EVERY_S 600
 #define WAIT_MAX_S    60
 #define CHANGES_KEEP  20000
@@ -35,6 +35,7 @@ struct clm_cp_worker {
     const struct clm_cp_conf *conf;
     struct clm_cp_hub *hub;
     int64_t cleaned_s;
+    uint32_t again_ms; /* an order is due sooner than the next tick; 0: none is */
 };
 
 static struct clm_cp_tx new_tx(struct clm_cp_worker *worker)
@@ -111,6 +112,9 @@ static enum clm_code step_order(struct clm_cp_worker *worker, const char *id, st
     const struct clm_cp_connector_ops *ops = clm_cp_connector_ops(connector->type);
 
     code = ops->step(&work, &order, &why);
+    if (work.again_ms > 0 && (worker->again_ms == 0 || work.again_ms < worker->again_ms)) {
+        worker->again_ms = work.again_ms;
+    }
     clm_cp_tx_done(&tx); /* a step that failed left its transaction open */
     if (code == CLM_OK) {
         return CLM_OK;
@@ -227,13 +231,15 @@ static void work_once(struct clm_cp_worker *worker)
     }
 }
 
-/* Sleeps until the next tick or a wake. */
+/* Sleeps until the next tick, an order that is due before it, or a wake. */
 static bool wait_for_work(struct clm_cp_worker *worker)
 {
-    struct timespec until;
+    uint32_t tick_ms = worker->again_ms > 0 ? worker->again_ms : TICK_MS;
+    int64_t until_ms = clm_clock_mono_ms() + tick_ms;
+    const struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                                   .tv_nsec = (long)(until_ms % 1000) * 1000000};
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += TICK_S;
+    worker->again_ms = 0;
     (void)pthread_mutex_lock(&worker->lock);
     while (!worker->is_woken && !worker->is_stopping) {
         if (pthread_cond_timedwait(&worker->cond, &worker->lock, &until) == ETIMEDOUT) {
