@@ -1,49 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* dl_iterate_phdr */
 #include "agent/run/rest.h"
 
+#include <link.h>
 #include <malloc.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-#define LINE_SIZE 4352 /* addresses, flags and a path of PATH_MAX */
-
-/* "5581c000-5581d000 r-xp 00001000 fd:01 1234 /usr/sbin/clmbot", see proc(5). Only text ("r-xp" with a
- * file behind it): it is never written, so nothing private is lost. "r--p" may be relocated data,
- * which would be. */
-static bool is_text(const char *line, uintptr_t *out_from, uintptr_t *out_to)
+/*
+ * Program text and constants only: segments that the linker made unwritable. They were never
+ * written, so nothing is lost; they are read again from the file, most of them never. Relocated data
+ * (RELRO) looks alike in /proc/self/maps, but lies in a writable segment.
+ */
+static int forget_clean(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    char *end = NULL;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
-    *out_from = strtoull(line, &end, 16);
-    if (*end != '-') {
-        return false;
+    (void)size;
+    (void)arg;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        uintptr_t from = (uintptr_t)(info->dlpi_addr + segment->p_vaddr);
+        uintptr_t to = from + segment->p_filesz;
+
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0) {
+            continue;
+        }
+        from -= from % page;
+        to += (page - to % page) % page;
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr) the dynamic linker gives addresses as numbers */
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
     }
-    *out_to = strtoull(end + 1, &end, 16);
-    return strncmp(end, " r-xp ", 6) == 0 && strchr(end, '/') != NULL && *out_to > *out_from;
+    return 0;
 }
 
 void clm_rest(void)
 {
-    char line[LINE_SIZE];
-    FILE *maps;
-
     (void)malloc_trim(0);
-    maps = fopen("/proc/self/maps", "re");
-    if (maps == NULL) {
-        return;
-    }
-    while (fgets(line, sizeof(line), maps) != NULL) {
-        uintptr_t from = 0;
-        uintptr_t to = 0;
-
-        if (is_text(line, &from, &to)) {
-            /* NOLINTNEXTLINE(performance-no-int-to-ptr) the kernel prints addresses as numbers */
-            (void)madvise((void *)from, to - from, MADV_DONTNEED);
-        }
-    }
-    (void)fclose(maps);
+    (void)dl_iterate_phdr(forget_clean, NULL);
 }
