@@ -9,6 +9,7 @@
 #include "agent/model/bundle.h"
 #include "agent/run/job.h"
 
+#define ORDER_HELD_MS    10000 /* half of it: it was held, not answered at once */
 #define ORDER_WAIT_S     20 /* held by the server; short, so that a stop or cancel is soon seen */
 #define ORDER_PAUSE_MS   3000
 #define ORDER_STATE_SIZE 33
@@ -165,7 +166,7 @@ static enum clm_code wait_until_issued(struct clm_job *job, struct clm_err *err)
         int64_t start_ms = clm_clock_mono_ms();
 
         code = clm_job_api(job, &request, &answer, err);
-        bool was_held = clm_clock_mono_ms() - start_ms >= ORDER_WAIT_S * 500;
+        bool was_held = clm_clock_mono_ms() - start_ms >= ORDER_HELD_MS;
         if (code == CLM_OK) {
             code = read_state(answer.json, &seen, err);
         }
