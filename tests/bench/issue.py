@@ -98,16 +98,18 @@ def tell(bot, rest, report):
     for other in rest:
         served = statistics.median(other.served)
         report.note(f"{other.name}: on disk after {statistics.median(other.issued):.3f} s, on the wire after "
-                    f"{served:.3f} s (best {min(other.served):.3f})")
+                    f"{served:.3f} s")
         report.figure("issue", other.name, wire, served, "s", below=served)
     for other in rest:
         # the peers prove nothing: their time to the wire stands beside our time to the verdict
         report.figure("issue-to-verdict", other.name, verdict, statistics.median(other.served), "s",
                       below=statistics.median(other.served))
+    for other in rest:
+        # one tool asks again after 5 s if the CA has not looked yet: its best run says what luck brings
+        best = min(t.on_wire for t in bot.times) if bot else None
+        report.figure("issue-best", other.name, best, min(other.served), "s", below=min(other.served))
     if bot:
         report.figure("issue-lease-to-verdict", "none", lease, None, "s")
-        report.note(f"clmbot: best {min(t.on_wire for t in bot.times):.3f} s to the wire, "
-                    f"{min(t.verified for t in bot.times):.3f} s to the verdict")
 
 
 def run(work, runs, report):

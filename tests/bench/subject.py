@@ -140,22 +140,29 @@ def order(plane, cert, site):
     start = time.monotonic()
     job = call(plane, "/api/v1/actions", {"type": "order", "certificate_id": cert})["job_id"]
 
-    def is_late():
-        if time.monotonic() - start > 60:
-            raise AssertionError(f"clmbot: the new certificate is not served after 60 s: {plane.job(job)}")
+    asked = start
+
+    def check():
+        nonlocal asked
+        if time.monotonic() - asked < 5:
+            return
+        asked = time.monotonic()
+        state = call(plane, f"/api/v1/jobs/{job}")
+        if asked - start > 60 or state["state"] in OVER[1:]:
+            raise AssertionError(f"clmbot: job {state['state']}, the new certificate is not served: {state['error']}")
 
     while os.stat(site.cert).st_ino == file_before.st_ino:
-        is_late()
+        check()
         time.sleep(0.002)
     while site.leaf() in (old, None):
-        is_late()
+        check()
         time.sleep(0.005)
     on_wire = time.monotonic() - start
     while True:
         state = call(plane, f"/api/v1/jobs/{job}")
         if state["state"] in OVER:
             break
-        is_late()
+        check()
         time.sleep(0.01)
     verified = time.monotonic() - start
     if state["state"] != "succeeded":

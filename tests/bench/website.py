@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One nginx that serves the webroot and the certificate, the same for every tool that is measured."""
+import os
 import pathlib
 import subprocess
 import time
 
 from harness.base import Process, free_port, leaf_sha256, listens, served, until
 
-NAME = "www.bench.test"
+NAME = f"www.{os.getpid()}.bench.test"  # a scan sees the whole host, and other runs on it
 CONF = """error_log {root}/error.log;
 pid {root}/nginx.pid;
 worker_processes 2;

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian's own nginx unit under a real systemd: found by its unit, reloaded through D-Bus, rolled back."""
 import json
+import pathlib
 import shutil
+import tempfile
 
 import pytest
 
 from harness import pki
 from harness.base import BOT, PLANE, leaf_sha256, until
-from harness.machine import Machine
+from harness.machine import Machine, why_not
 
 NAME = "www.clmbot.test"
 SITE = f"""
@@ -95,8 +97,9 @@ deploy: {{deadline: 5}}
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory):
-    import pathlib
-    import tempfile
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
     work = pathlib.Path(tempfile.mkdtemp(prefix="clmbot-box."))
     work.chmod(0o755)
     it = Box(work)

@@ -40,6 +40,25 @@ exec env -i container=clmtest PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 """
 
 
+def why_not():
+    """Why no machine can be had here, or None: containers often give no namespaces or control groups."""
+    if not os.path.exists("/lib/systemd/systemd"):
+        return "systemd is not installed"
+    done = subprocess.run(["unshare", "--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--fork", "true"],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return f"no namespaces here: {done.stderr.strip()}"
+    base = _cgroups()
+    if not (base / "cgroup.procs").exists() or not os.access(base, os.W_OK):
+        return f"no control groups (version 2) to write in {base}"
+    return None
+
+
+def _cgroups():
+    base = pathlib.Path("/sys/fs/cgroup/unified")
+    return base if base.is_dir() else pathlib.Path("/sys/fs/cgroup")
+
+
 class Machine:
     """start() boots; run() executes inside. share is seen inside under the same path."""
 
@@ -50,10 +69,7 @@ class Machine:
         self.log = self.work / "console.log"
         self.process = None
         self.pid = None
-        base = pathlib.Path("/sys/fs/cgroup/unified")
-        if not base.is_dir():
-            base = pathlib.Path("/sys/fs/cgroup")
-        self.cgroup = base / f"clmtest-{os.getpid()}"
+        self.cgroup = _cgroups() / f"clmtest-{os.getpid()}"
 
     def start(self, wants):
         """wants: units to start, by name; nothing else of this host's services is."""
