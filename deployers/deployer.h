@@ -29,6 +29,15 @@ struct clm_deployer_ops {
     enum clm_code (*plan)(const struct clm_io *io, const struct clm_service *service,
                           const struct clm_target *target, const struct clm_bundle *bundle,
                           struct clm_plan *out, struct clm_err *err);
+
+    /*
+     * MAY be NULL. The password behind a reference "conf:<text>" (agent/model/secret.h) that a
+     * scanner or plan of this product wrote; text is what follows "conf:".
+     * out is a secret buffer; nothing of it goes into err.
+     * Errors: NOTFOUND it is not there any more; UNSUPPORTED; IO; PARSE.
+     */
+    enum clm_code (*secret)(const struct clm_io *io, const char *text, struct clm_buf *out,
+                            struct clm_err *err);
 };
 
 /* Every deployer built in, in the order of the manual; ends with NULL. */

@@ -27,10 +27,13 @@ static struct clm_buf *slot_for(struct found *found, enum clm_content content)
     case CLM_CONTENT_LEAF:
     case CLM_CONTENT_FULLCHAIN:
     case CLM_CONTENT_KEY_FULLCHAIN:
+    case CLM_CONTENT_KEY_FIRST:
+    case CLM_CONTENT_LEAF_KEY:
         return &found->certs;
     case CLM_CONTENT_CHAIN:
         return &found->chain;
     case CLM_CONTENT_KEY:
+    case CLM_CONTENT_EDIT:
     case CLM_CONTENT__COUNT:
         break;
     }

@@ -13,6 +13,9 @@ static const char *const content_names[] = {
     [CLM_CONTENT_FULLCHAIN] = "fullchain",
     [CLM_CONTENT_KEY] = "key",
     [CLM_CONTENT_KEY_FULLCHAIN] = "key_fullchain",
+    [CLM_CONTENT_KEY_FIRST] = "key_first",
+    [CLM_CONTENT_LEAF_KEY] = "leaf_key",
+    [CLM_CONTENT_EDIT] = "edit",
 };
 
 static const char *const content_words[] = {
@@ -21,6 +24,9 @@ static const char *const content_words[] = {
     [CLM_CONTENT_FULLCHAIN] = "the full chain",
     [CLM_CONTENT_KEY] = "the private key",
     [CLM_CONTENT_KEY_FULLCHAIN] = "the full chain and the private key",
+    [CLM_CONTENT_KEY_FIRST] = "the private key and the full chain",
+    [CLM_CONTENT_LEAF_KEY] = "the certificate and the private key",
+    [CLM_CONTENT_EDIT] = "some changed lines",
 };
 
 static const char *const kind_names[] = {

@@ -18,6 +18,7 @@
 #include "agent/base/json.h"
 #include "agent/base/str.h"
 #include "agent/model/probe.h"
+#include "agent/model/secret.h"
 #include "agent/model/target.h"
 
 enum clm_content {
@@ -26,7 +27,30 @@ enum clm_content {
     CLM_CONTENT_FULLCHAIN,     /* leaf and intermediates */
     CLM_CONTENT_KEY,           /* the private key, PEM PKCS#8 */
     CLM_CONTENT_KEY_FULLCHAIN, /* one file: fullchain, then key */
+    CLM_CONTENT_KEY_FIRST,     /* one file: key, then fullchain */
+    CLM_CONTENT_LEAF_KEY,      /* one file: leaf, then key */
+    CLM_CONTENT_EDIT,          /* the file as it is with some text replaced */
     CLM_CONTENT__COUNT
+};
+
+/* How the content is written. A keystore (PKCS12, JKS, JCEKS) holds key and full chain whatever the
+ * content says: one entry is replaced or added, the others are kept. */
+enum clm_file_format {
+    CLM_FORMAT_PEM,
+    CLM_FORMAT_DER,   /* LEAF or KEY alone */
+    CLM_FORMAT_PKCS7, /* certificates only: LEAF, CHAIN, FULLCHAIN */
+    CLM_FORMAT_PKCS7_PEM,
+    CLM_FORMAT_PKCS12,
+    CLM_FORMAT_JKS,
+    CLM_FORMAT_JCEKS,
+    CLM_FORMAT__COUNT
+};
+
+/* Bytes of a file that are replaced; text never holds a secret. */
+struct clm_text_edit {
+    uint64_t offset;
+    uint64_t len; /* 0: inserted before offset */
+    char *text;   /* owned */
 };
 
 /* In the order in which the engine takes them: all CHECKs first, then PUTs, POST_CHECKs, RELOADs. */
@@ -40,8 +64,12 @@ enum clm_step_kind {
 };
 
 enum clm_reload_how {
-    CLM_RELOAD_UNIT,   /* through systemd */
-    CLM_RELOAD_SIGNAL, /* signal to the main process, when it runs under no unit */
+    CLM_RELOAD_UNIT,    /* through systemd */
+    CLM_RELOAD_SIGNAL,  /* signal to the main process, when it runs under no unit */
+    CLM_RELOAD_RESTART, /* restart of the unit; connections are lost, so policy must allow it */
+    CLM_RELOAD_MANAGER, /* request to Tomcat's manager on this host: url, user and password */
+    CLM_RELOAD_HOOK,    /* argv of a hook that root declared */
+    CLM_RELOAD_NONE,    /* nobody may restart it now: installed, waiting for a restart */
 };
 
 struct clm_step {
@@ -50,6 +78,15 @@ struct clm_step {
     /* FILE_PUT */
     char path[PATH_MAX]; /* as configured; may be a symlink, resolved by the engine */
     enum clm_content content;
+    enum clm_file_format format;
+    char alias[512];                          /* keystore entry; "" the only key of the store */
+    char store_password[CLM_SECRET_REF_SIZE]; /* of the keystore */
+    char key_password
+        [CLM_SECRET_REF_SIZE];   /* of the entry or of an encrypted PEM key; "" the store's
+                                               or not encrypted */
+    struct clm_text_edit *edits; /* CONTENT_EDIT, by rising offset, not overlapping */
+    size_t n_edits;
+    char expect_sha256[CLM_SHA256_HEX_SIZE]; /* of the file the edits were made for; "" any */
     bool may_create; /* false: the file must exist, and its owner, mode and labels are kept */
     uint32_t mode;   /* for a created file */
     uint32_t uid;
@@ -60,6 +97,9 @@ struct clm_step {
     int32_t pid;
     uint64_t start_ticks;
     int signo;
+    char url[512];                      /* MANAGER: http://127.0.0.1:8080/manager/text/sslReload */
+    char user[128];                     /* MANAGER */
+    char password[CLM_SECRET_REF_SIZE]; /* MANAGER */
     /* VERIFY */
     struct clm_endpoint *endpoints;
     size_t n_endpoints;

@@ -26,6 +26,8 @@ static const struct clm_field endpoint_fields[] = {
     {"port", CLM_FIELD_U16, true, EP(port), 0, 1, 65535},
     {"sni", CLM_FIELD_EXACT, false, EP(sni), CLM_DNS_NAME_SIZE, 0, 0},
     {"timeout_ms", CLM_FIELD_U32, false, EP(timeout_ms), 0, 0, TIMEOUT_MAX_MS},
+    {"key_kind", CLM_FIELD_TEXT, false, EP(key_kind), sizeof(((struct clm_endpoint *)0)->key_kind),
+     0, 0},
     {NULL, CLM_FIELD_TEXT, false, 0, 0, 0, 0},
 };
 

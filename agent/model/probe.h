@@ -22,6 +22,8 @@ struct clm_endpoint {
     uint16_t port;
     char sni[CLM_DNS_NAME_SIZE]; /* "" sends none */
     uint32_t timeout_ms;         /* for connect and handshake together; 0: 5000 */
+    char key_kind[8]; /* "rsa" or "ec": offer only signatures by such keys, so that a server with
+                         both shows that certificate; "" offers all */
 };
 
 enum clm_probe_result {

@@ -19,6 +19,7 @@
 #include "agent/base/str.h"
 #include "agent/model/cert_info.h"
 #include "agent/model/probe.h"
+#include "agent/model/secret.h"
 
 #define CLM_TARGET_ID_SIZE 256 /* "kind:name": 24 + 1 + 200 and a NUL (protocol.md 6.4) */
 
@@ -37,8 +38,14 @@ struct clm_target {
     char cert_path[PATH_MAX];
     char key_path[PATH_MAX];
     char chain_path[PATH_MAX]; /* separate intermediates (Apache SSLCertificateChainFile); "" */
-    char store_type[16];       /* "pem" */
-    char key_perm[64];         /* "0600 root:root" */
+    char store_type[16];       /* "pem", "der", "pkcs12", "jks", "jceks" */
+    char alias[512];           /* entry of a keystore; "" the first key, or none */
+    char store_password[CLM_SECRET_REF_SIZE]; /* where it is (secret.h); never sent */
+    char key_password[CLM_SECRET_REF_SIZE];   /* of an entry or of an encrypted PEM key */
+    char
+        key_kind[8]; /* "rsa" or "ec" where the server has one pair of each side by side; else "" */
+    char manager[24];  /* another certificate manager these files belong to: "certbot"; "" none */
+    char key_perm[64]; /* "0600 root:root" */
     char configured_at[PATH_MAX + 16]; /* "/etc/nginx/sites-enabled/www:12" */
     bool has_certificate;              /* the file could be read and parsed */
     struct clm_cert_info certificate;
