@@ -130,6 +130,15 @@ static void fill(struct clm_buf *out, const struct clm_test_leaf *leaf, enum clm
         parts[0] = &leaf->full_pem;
         parts[1] = &leaf->key_pem;
         break;
+    case CLM_CONTENT_KEY_FIRST:
+        parts[0] = &leaf->key_pem;
+        parts[1] = &leaf->full_pem;
+        break;
+    case CLM_CONTENT_LEAF_KEY:
+        parts[0] = &leaf->leaf_pem;
+        parts[1] = &leaf->key_pem;
+        break;
+    case CLM_CONTENT_EDIT:
     case CLM_CONTENT__COUNT:
         abort();
     }
