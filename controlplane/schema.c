@@ -97,11 +97,41 @@ static const char version_1_certs[] =
     " state TEXT NOT NULL, error TEXT);"
     "CREATE INDEX challenge_order ON challenge (order_id);";
 
+/* Certificate files of hosts. Rows of a scan that is still coming in are there, too; file_set names
+ * the scan that counts. not_after is the earliest of the entries that are served with a key. */
+static const char version_2_files[] =
+    "CREATE TABLE file_set (agent_id TEXT PRIMARY KEY REFERENCES agent(id), scan_id TEXT NOT NULL,"
+    " files INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE file_page (agent_id TEXT NOT NULL, scan_id TEXT NOT NULL, page INTEGER NOT NULL,"
+    " files INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (agent_id, scan_id, page))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE file ("
+    " id INTEGER PRIMARY KEY, agent_id TEXT NOT NULL, scan_id TEXT NOT NULL,"
+    " page INTEGER NOT NULL, path TEXT NOT NULL, format TEXT NOT NULL, status TEXT NOT NULL,"
+    " in_use INTEGER NOT NULL, manager TEXT NOT NULL, locked INTEGER NOT NULL,"
+    " not_after INTEGER NOT NULL, problems TEXT NOT NULL, search TEXT NOT NULL,"
+    " body TEXT NOT NULL, UNIQUE (agent_id, scan_id, path));"
+    "CREATE INDEX file_path ON file (path, agent_id);"
+    "CREATE INDEX file_expiry ON file (not_after, path, agent_id);"
+    "CREATE TABLE file_cert (sha256 TEXT NOT NULL, file_id INTEGER NOT NULL REFERENCES file(id)"
+    " ON DELETE CASCADE, PRIMARY KEY (sha256, file_id)) WITHOUT ROWID;"
+    "CREATE INDEX file_cert_file ON file_cert (file_id);";
+
+/* What is to happen at a target; body holds the five steps as they were accepted. */
+static const char version_2_configurations[] =
+    "CREATE TABLE configuration ("
+    " id TEXT PRIMARY KEY, agent_id TEXT NOT NULL REFERENCES agent(id), target TEXT NOT NULL,"
+    " revision INTEGER NOT NULL, certificate_id TEXT NOT NULL REFERENCES cert(id),"
+    " body TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+    " UNIQUE (agent_id, target));"
+    "CREATE UNIQUE INDEX configuration_certificate ON configuration (certificate_id);";
+
 #define SCRIPTS_MAX 4
 
 /* Each new version adds one row of scripts; a released script is never changed. */
 static const char *const steps[][SCRIPTS_MAX] = {
     {version_1_agents, version_1_jobs, version_1_certs, NULL},
+    {version_2_files, version_2_configurations, NULL},
 };
 
 static const char seen_tables[] =
