@@ -260,3 +260,45 @@ enum clm_code clm_names_from_list(const struct clm_json *obj, const char *key,
     *out = names;
     return CLM_OK;
 }
+
+/* The rest behind a numeric address of this host; NULL if there is none. */
+static const char *behind_loopback(const char *at)
+{
+    char addr[CLM_ADDR_SIZE];
+    struct in_addr v4;
+    size_t len = strspn(at, "0123456789.");
+
+    if (clm_str_starts(at, "[::1]")) {
+        return at + strlen("[::1]");
+    }
+    if (len == 0 || len >= sizeof(addr)) {
+        return NULL;
+    }
+    memcpy(addr, at, len);
+    addr[len] = '\0';
+    return inet_pton(AF_INET, addr, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127 ? at + len : NULL;
+}
+
+enum clm_code clm_url_check_loopback(const char *url, struct clm_err *err)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    const char *at = NULL;
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(schemes) && at == NULL; i++) {
+        at = clm_str_starts(url, schemes[i]) ? behind_loopback(url + strlen(schemes[i])) : NULL;
+    }
+    if (at != NULL && *at == ':') {
+        char port[8];
+        int64_t value;
+        size_t len = strspn(at + 1, "0123456789");
+
+        clm_ignore(clm_str_fmt(port, sizeof(port), NULL, "%.*s", len < 6 ? (int)len : 0, at + 1));
+        at = clm_str_to_int(port, 1, 65535, &value, NULL) == CLM_OK ? at + 1 + len : NULL;
+    }
+    if (at == NULL || *at != '/' || !clm_str_is_printable(at) || strpbrk(at, " @\"") != NULL) {
+        return clm_err_set(
+            err, CLM_E_INVAL,
+            "not of the form http://127.0.0.1:PORT/PATH, with a number of this host");
+    }
+    return CLM_OK;
+}

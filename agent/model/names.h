@@ -30,6 +30,9 @@ CLM_MUST_USE enum clm_code clm_dns_normalise(const char *name, bool wildcard, ch
 /* An IPv4 or IPv6 address without zone, as inet_ntop(3) writes it, to dst of CLM_ADDR_SIZE bytes
  * (agent/model/probe.h). Errors: INVAL. */
 CLM_MUST_USE enum clm_code clm_ip_normalise(const char *address, char *dst, struct clm_err *err);
+/* http:// or https:// with an address of this host as a number (127.0.0.0/8 or [::1]), perhaps a
+ * port, and a path: no user, no space. Errors: INVAL with what is wrong. */
+CLM_MUST_USE enum clm_code clm_url_check_loopback(const char *url, struct clm_err *err);
 CLM_MUST_USE enum clm_code clm_names_add_dns(struct clm_names *names, const char *name,
                                              struct clm_err *err);
 CLM_MUST_USE enum clm_code clm_names_add_ip(struct clm_names *names, const char *address,

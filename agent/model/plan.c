@@ -29,6 +29,29 @@ static const char *const content_words[] = {
     [CLM_CONTENT_EDIT] = "some changed lines",
 };
 
+static const char *const format_names[] = {
+    [CLM_FORMAT_PEM] = "pem",       [CLM_FORMAT_DER] = "der",
+    [CLM_FORMAT_PKCS7] = "pkcs7",   [CLM_FORMAT_PKCS7_PEM] = "pkcs7_pem",
+    [CLM_FORMAT_PKCS12] = "pkcs12", [CLM_FORMAT_JKS] = "jks",
+    [CLM_FORMAT_JCEKS] = "jceks",
+};
+
+static const char *const format_words[] = {
+    [CLM_FORMAT_PEM] = "",
+    [CLM_FORMAT_DER] = " in DER",
+    [CLM_FORMAT_PKCS7] = " as PKCS#7",
+    [CLM_FORMAT_PKCS7_PEM] = " as PKCS#7 in PEM",
+    [CLM_FORMAT_PKCS12] = "PKCS#12",
+    [CLM_FORMAT_JKS] = "JKS",
+    [CLM_FORMAT_JCEKS] = "JCEKS",
+};
+
+static const char *const reload_names[] = {
+    [CLM_RELOAD_UNIT] = "unit",       [CLM_RELOAD_SIGNAL] = "signal",
+    [CLM_RELOAD_RESTART] = "restart", [CLM_RELOAD_MANAGER] = "manager",
+    [CLM_RELOAD_HOOK] = "hook",       [CLM_RELOAD_NONE] = "none",
+};
+
 static const char *const kind_names[] = {
     [CLM_STEP_CHECK] = "check",           [CLM_STEP_FILE_PUT] = "file.put",
     [CLM_STEP_POST_CHECK] = "post_check", [CLM_STEP_RELOAD] = "reload",
@@ -37,6 +60,9 @@ static const char *const kind_names[] = {
 
 _Static_assert(CLM_ARRAY_LEN(content_names) == CLM_CONTENT__COUNT, "a content without a name");
 _Static_assert(CLM_ARRAY_LEN(content_words) == CLM_CONTENT__COUNT, "a content without words");
+_Static_assert(CLM_ARRAY_LEN(format_names) == CLM_FORMAT__COUNT, "a format without a name");
+_Static_assert(CLM_ARRAY_LEN(format_words) == CLM_FORMAT__COUNT, "a format without words");
+_Static_assert(CLM_ARRAY_LEN(reload_names) == CLM_RELOAD__COUNT, "a reload without a name");
 _Static_assert(CLM_ARRAY_LEN(kind_names) == CLM_STEP__COUNT, "a step kind without a name");
 
 static void step_done(struct clm_step *step)
@@ -45,6 +71,12 @@ static void step_done(struct clm_step *step)
     free(step->endpoints);
     step->endpoints = NULL;
     step->n_endpoints = 0;
+    for (size_t i = 0; i < step->n_edits; i++) {
+        free(step->edits[i].text);
+    }
+    free(step->edits);
+    step->edits = NULL;
+    step->n_edits = 0;
 }
 
 void clm_plan_done(struct clm_plan *plan)
@@ -89,6 +121,22 @@ enum clm_code clm_step_set_endpoints(struct clm_step *step, const struct clm_end
     return CLM_OK;
 }
 
+enum clm_code clm_step_add_edit(struct clm_step *step, uint64_t offset, uint64_t len,
+                                const char *text, struct clm_err *err)
+{
+    void *items = step->edits;
+    struct clm_text_edit *edit = clm_array_grow(&items, &step->n_edits, sizeof(*step->edits));
+
+    step->edits = items;
+    if (edit != NULL) {
+        edit->offset = offset;
+        edit->len = len;
+        edit->text = strdup(text);
+    }
+    return edit != NULL && edit->text != NULL ? CLM_OK
+                                              : clm_err_set(err, CLM_E_NOMEM, "edit of a step");
+}
+
 const char *clm_content_name(enum clm_content content)
 {
     size_t i = (size_t)content;
@@ -101,6 +149,20 @@ const char *clm_step_kind_name(enum clm_step_kind kind)
     size_t i = (size_t)kind;
 
     return i < CLM_ARRAY_LEN(kind_names) ? kind_names[i] : "unknown";
+}
+
+const char *clm_file_format_name(enum clm_file_format format)
+{
+    size_t i = (size_t)format;
+
+    return i < CLM_ARRAY_LEN(format_names) ? format_names[i] : "unknown";
+}
+
+const char *clm_reload_name(enum clm_reload_how how)
+{
+    size_t i = (size_t)how;
+
+    return i < CLM_ARRAY_LEN(reload_names) ? reload_names[i] : "unknown";
 }
 
 /* ---- for people ---- */
@@ -134,18 +196,66 @@ static enum clm_code describe_command(const struct clm_strs *argv, struct clm_bu
     return clm_buf_add_str(out, "'", err);
 }
 
-static enum clm_code describe_reload(const struct clm_step *step, struct clm_buf *out,
+static enum clm_code describe_signal(const struct clm_step *step, struct clm_buf *out,
                                      struct clm_err *err)
 {
     const char *name = signal_name(step->signo);
 
-    if (step->how == CLM_RELOAD_UNIT) {
+    return name == NULL
+               ? clm_buf_addf(out, err, "send signal %d to process %d", step->signo, step->pid)
+               : clm_buf_addf(out, err, "send %s to process %d", name, step->pid);
+}
+
+static enum clm_code describe_reload(const struct clm_step *step, struct clm_buf *out,
+                                     struct clm_err *err)
+{
+    enum clm_code code;
+
+    switch (step->how) {
+    case CLM_RELOAD_UNIT:
         return clm_buf_addf(out, err, "reload '%s' through systemd", step->unit);
+    case CLM_RELOAD_SIGNAL:
+        return describe_signal(step, out, err);
+    case CLM_RELOAD_RESTART:
+        return clm_buf_addf(out, err, "restart '%s' through systemd, which ends its connections",
+                            step->unit);
+    case CLM_RELOAD_MANAGER:
+        return clm_buf_addf(out, err, "ask the manager at '%s' as '%s' to read its files again",
+                            step->url, step->user);
+    case CLM_RELOAD_HOOK:
+        code = clm_buf_add_str(out, "run the hook '", err);
+        return code == CLM_OK ? describe_command(&step->argv, out, err) : code;
+    case CLM_RELOAD_NONE:
+        return clm_buf_add_str(
+            out, "restart nothing: the old certificate is served until somebody does", err);
+    case CLM_RELOAD__COUNT:
+        break;
     }
-    if (name == NULL) {
-        return clm_buf_addf(out, err, "send signal %d to process %d", step->signo, step->pid);
+    return clm_err_set(err, CLM_E_BUG, "unknown kind of reload: %d", (int)step->how);
+}
+
+static enum clm_code describe_put(const struct clm_step *step, struct clm_buf *out,
+                                  struct clm_err *err)
+{
+    size_t content = (size_t)step->content;
+    size_t format = (size_t)step->format;
+
+    if (content >= CLM_ARRAY_LEN(content_words) || format >= CLM_ARRAY_LEN(format_words)) {
+        return clm_err_set(err, CLM_E_BUG, "unknown content or format");
     }
-    return clm_buf_addf(out, err, "send %s to process %d", name, step->pid);
+    if (step->content == CLM_CONTENT_EDIT) {
+        return clm_buf_addf(out, err, "change %zu place%s in '%s'", step->n_edits,
+                            step->n_edits == 1 ? "" : "s", step->path);
+    }
+    if (clm_format_is_keystore(step->format)) {
+        return clm_buf_addf(out, err,
+                            "put the private key and the full chain into %s%s%s of the "
+                            "%s keystore '%s'",
+                            step->alias[0] != '\0' ? "entry '" : "the key entry", step->alias,
+                            step->alias[0] != '\0' ? "'" : "", format_words[format], step->path);
+    }
+    return clm_buf_addf(out, err, "%s %s%s to '%s'", step->may_create ? "create or write" : "write",
+                        content_words[content], format_words[format], step->path);
 }
 
 static enum clm_code describe_verify(const struct clm_step *step, struct clm_buf *out,
@@ -182,11 +292,7 @@ static enum clm_code describe(const struct clm_step *step, struct clm_buf *out, 
                                err);
         return code == CLM_OK ? describe_command(&step->argv, out, err) : code;
     case CLM_STEP_FILE_PUT:
-        return clm_buf_addf(
-            out, err, "%s %s to '%s'", step->may_create ? "create or write" : "write",
-            (size_t)step->content < CLM_ARRAY_LEN(content_words) ? content_words[step->content]
-                                                                 : "unknown content",
-            step->path);
+        return describe_put(step, out, err);
     case CLM_STEP_RELOAD:
         return describe_reload(step, out, err);
     case CLM_STEP_VERIFY:

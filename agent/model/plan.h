@@ -70,11 +70,12 @@ enum clm_reload_how {
     CLM_RELOAD_MANAGER, /* request to Tomcat's manager on this host: url, user and password */
     CLM_RELOAD_HOOK,    /* argv of a hook that root declared */
     CLM_RELOAD_NONE,    /* nobody may restart it now: installed, waiting for a restart */
+    CLM_RELOAD__COUNT
 };
 
 struct clm_step {
     enum clm_step_kind kind;
-    struct clm_strs argv; /* CHECK, POST_CHECK */
+    struct clm_strs argv; /* CHECK, POST_CHECK, RELOAD by HOOK */
     /* FILE_PUT */
     char path[PATH_MAX]; /* as configured; may be a symlink, resolved by the engine */
     enum clm_content content;
@@ -86,7 +87,7 @@ struct clm_step {
                                                or not encrypted */
     struct clm_text_edit *edits; /* CONTENT_EDIT, by rising offset, not overlapping */
     size_t n_edits;
-    char expect_sha256[CLM_SHA256_HEX_SIZE]; /* of the file the edits were made for; "" any */
+    char expect_sha256[CLM_SHA256_HEX_SIZE]; /* of the file as it was read; EDIT needs it, "" any */
     bool may_create; /* false: the file must exist, and its owner, mode and labels are kept */
     uint32_t mode;   /* for a created file */
     uint32_t uid;
@@ -121,11 +122,32 @@ CLM_MUST_USE enum clm_code clm_step_set_endpoints(struct clm_step *step,
                                                   const struct clm_endpoint *endpoints, size_t n,
                                                   struct clm_err *err);
 
-const char *clm_content_name(enum clm_content content);  /* "leaf", "fullchain", ... */
+/* Copies text and appends the edit; by rising offset. Errors: NOMEM. */
+CLM_MUST_USE enum clm_code clm_step_add_edit(struct clm_step *step, uint64_t offset, uint64_t len,
+                                             const char *text, struct clm_err *err);
+
+const char *clm_content_name(enum clm_content content);        /* "leaf", "fullchain", ... */
+const char *clm_file_format_name(enum clm_file_format format); /* "pem", "pkcs12", ... */
+const char *clm_reload_name(enum clm_reload_how how);          /* "unit", "signal", ... */
+bool clm_content_has_key(enum clm_content content);
+bool clm_content_has_leaf(enum clm_content content);
+bool clm_format_is_keystore(enum clm_file_format format);
+/* Does any step leave the restart to somebody else? */
+bool clm_plan_waits(const struct clm_plan *plan);
 const char *clm_step_kind_name(enum clm_step_kind kind); /* "check", "file.put", ... */
 /* One line for a person: "write the full chain to '/etc/ssl/a.pem'". */
 CLM_MUST_USE enum clm_code clm_step_describe(const struct clm_step *step, char *dst, size_t size,
                                              struct clm_err *err);
+
+/*
+ * clm_step_check() - do the members of a FILE_PUT or RELOAD step go together?
+ *
+ * Errors  PARSE with the member: a content that the format cannot hold, a keystore without a
+ *         password, an alias or password where there is none to have, edits that overlap or do not
+ *         say for which file they were made, a relative path, no unit name, a URL that is not
+ *         http(s) with a numeric address of this host
+ */
+CLM_MUST_USE enum clm_code clm_step_check(const struct clm_step *step, struct clm_err *err);
 
 void clm_plan_to_json(const struct clm_plan *plan, struct clm_json *obj);
 CLM_MUST_USE enum clm_code clm_plan_from_json(const struct clm_json *obj, struct clm_plan *out,

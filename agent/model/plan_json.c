@@ -14,7 +14,9 @@
 #define ARG_MAX_SIZE    4096 /* bytes of one, NUL included */
 #define ENDPOINTS_MAX   1000 /* protocol.md 6.4: an array */
 #define DEADLINE_MAX_MS 600000
-#define SIGNAL_MAX      31 /* no real-time signals */
+#define SIGNAL_MAX      31    /* no real-time signals */
+#define EDITS_MAX       256   /* of one file */
+#define EDIT_TEXT_MAX   65536 /* bytes that one edit puts in */
 
 #define END                                                                                        \
     {                                                                                              \
@@ -39,6 +41,21 @@ static const struct clm_field put_fields[] = {
     END,
 };
 
+/* Written only if they say something. */
+static const struct clm_field more_put_fields[] = {
+    {"alias", CLM_FIELD_EXACT, false, AT(alias), SIZE(alias), 0, 0},
+    {"store_password", CLM_FIELD_EXACT, false, AT(store_password), SIZE(store_password), 0, 0},
+    {"key_password", CLM_FIELD_EXACT, false, AT(key_password), SIZE(key_password), 0, 0},
+    {"expect_sha256", CLM_FIELD_SHA256, false, AT(expect_sha256), SIZE(expect_sha256), 0, 0},
+    END,
+};
+
+static const struct clm_field edit_fields[] = {
+    {"offset", CLM_FIELD_U64, true, offsetof(struct clm_text_edit, offset), 0, 0, CLM_JSON_INT_MAX},
+    {"len", CLM_FIELD_U64, true, offsetof(struct clm_text_edit, len), 0, 0, CLM_JSON_INT_MAX},
+    END,
+};
+
 static const struct clm_field unit_fields[] = {
     {"unit", CLM_FIELD_EXACT, true, AT(unit), SIZE(unit), 0, 0},
     END,
@@ -50,6 +67,31 @@ static const struct clm_field signal_fields[] = {
     {"signo", CLM_FIELD_I32, true, AT(signo), 0, 1, SIGNAL_MAX},
     END,
 };
+
+static const struct clm_field manager_fields[] = {
+    {"url", CLM_FIELD_EXACT, true, AT(url), SIZE(url), 0, 0},
+    {"user", CLM_FIELD_EXACT, true, AT(user), SIZE(user), 0, 0},
+    {"password", CLM_FIELD_EXACT, true, AT(password), SIZE(password), 0, 0},
+    END,
+};
+
+static const struct clm_field no_fields[] = {END};
+
+/* What each kind of reload consists of; HOOK has its argv besides. */
+static const struct {
+    const struct clm_field *fields;
+    const char *const *allowed;
+} reloads[] = {
+    [CLM_RELOAD_UNIT] = {unit_fields, (const char *const[]){"kind", "how", "unit", NULL}},
+    [CLM_RELOAD_SIGNAL] = {signal_fields, (const char *const[]){"kind", "how", "pid", "start_ticks",
+                                                                "signo", NULL}},
+    [CLM_RELOAD_RESTART] = {unit_fields, (const char *const[]){"kind", "how", "unit", NULL}},
+    [CLM_RELOAD_MANAGER] = {manager_fields,
+                            (const char *const[]){"kind", "how", "url", "user", "password", NULL}},
+    [CLM_RELOAD_HOOK] = {no_fields, (const char *const[]){"kind", "how", "argv", NULL}},
+    [CLM_RELOAD_NONE] = {no_fields, (const char *const[]){"kind", "how", NULL}},
+};
+_Static_assert(CLM_ARRAY_LEN(reloads) == CLM_RELOAD__COUNT, "a reload without members");
 
 static const struct clm_field verify_fields[] = {
     {"deadline_ms", CLM_FIELD_U32, true, AT(deadline_ms), 0, 0, DEADLINE_MAX_MS},
@@ -84,6 +126,47 @@ static void write_verify(const struct clm_step *step, struct clm_json *obj)
     clm_fields_to_json(verify_fields, step, obj);
 }
 
+static void write_put(const struct clm_step *step, struct clm_json *obj)
+{
+    struct clm_json *array;
+
+    clm_json_set_str(obj, "content", clm_content_name(step->content));
+    clm_fields_to_json(put_fields, step, obj);
+    if (step->format != CLM_FORMAT_PEM) {
+        clm_json_set_str(obj, "format", clm_file_format_name(step->format));
+    }
+    for (const struct clm_field *field = more_put_fields; field->key != NULL; field++) {
+        const char *text = (const char *)step + field->offset;
+
+        if (text[0] != '\0' && clm_str_is_utf8(text, strlen(text))) {
+            clm_json_set_str(obj, field->key, text);
+        } else if (text[0] != '\0') {
+            clm_json_set_bool(obj, field->key, false); /* which reading refuses */
+        }
+    }
+    if (step->n_edits > 0) {
+        array = clm_json_set_array(obj, "edits");
+        for (size_t i = 0; i < step->n_edits; i++) {
+            const char *text = step->edits[i].text;
+            struct clm_json *edit = clm_json_add_object(array);
+
+            clm_fields_to_json(edit_fields, &step->edits[i], edit);
+            clm_json_set_str(edit, "text", clm_str_is_utf8(text, strlen(text)) ? text : NULL);
+        }
+    }
+}
+
+static void write_reload(const struct clm_step *step, struct clm_json *obj)
+{
+    clm_json_set_str(obj, "how", clm_reload_name(step->how));
+    if ((size_t)step->how < CLM_ARRAY_LEN(reloads)) {
+        clm_fields_to_json(reloads[step->how].fields, step, obj);
+    }
+    if (step->how == CLM_RELOAD_HOOK) {
+        write_argv(&step->argv, obj);
+    }
+}
+
 static void write_step(const struct clm_step *step, struct clm_json *obj)
 {
     clm_json_set_str(obj, "kind", clm_step_kind_name(step->kind));
@@ -93,12 +176,10 @@ static void write_step(const struct clm_step *step, struct clm_json *obj)
         write_argv(&step->argv, obj);
         break;
     case CLM_STEP_FILE_PUT:
-        clm_json_set_str(obj, "content", clm_content_name(step->content));
-        clm_fields_to_json(put_fields, step, obj);
+        write_put(step, obj);
         break;
     case CLM_STEP_RELOAD:
-        clm_json_set_str(obj, "how", step->how == CLM_RELOAD_UNIT ? "unit" : "signal");
-        clm_fields_to_json(step->how == CLM_RELOAD_UNIT ? unit_fields : signal_fields, step, obj);
+        write_reload(step, obj);
         break;
     case CLM_STEP_VERIFY:
         write_verify(step, obj);
@@ -126,26 +207,12 @@ static bool is_absolute(const char *path)
     return path[0] == '/' && path[1] != '\0';
 }
 
-/* A name systemd takes: no path, no option. */
-static bool is_unit(const char *unit)
-{
-    size_t len = strlen(unit);
-
-    return len > 0 && unit[0] != '-' && unit[0] != '.' &&
-           strspn(unit, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@") ==
-               len;
-}
-
 static enum clm_code read_argv(const struct clm_json *node, struct clm_step *step,
                                struct clm_err *err)
 {
-    static const char *const allowed[] = {"kind", "argv", NULL};
     const struct clm_json *array = NULL;
-    enum clm_code code = clm_json_only(node, allowed, err);
+    enum clm_code code = clm_json_array(node, "argv", ARGV_MAX, &array, err);
 
-    if (code == CLM_OK) {
-        code = clm_json_array(node, "argv", ARGV_MAX, &array, err);
-    }
     if (code != CLM_OK) {
         return code;
     }
@@ -169,70 +236,136 @@ static enum clm_code read_argv(const struct clm_json *node, struct clm_step *ste
     return CLM_OK;
 }
 
+static enum clm_code read_check(const struct clm_json *node, struct clm_step *step,
+                                struct clm_err *err)
+{
+    static const char *const allowed[] = {"kind", "argv", NULL};
+    enum clm_code code = clm_json_only(node, allowed, err);
+
+    return code == CLM_OK ? read_argv(node, step, err) : code;
+}
+
+/* The place of the member's text in a list of names. */
+static enum clm_code read_name(const struct clm_json *node, const char *key,
+                               const char *(*name_of)(int value), int count, int *out,
+                               struct clm_err *err)
+{
+    const char *text = NULL;
+    enum clm_code code = clm_json_str(node, key, 32, &text, err);
+
+    if (code != CLM_OK) {
+        return code;
+    }
+    for (int i = 0; i < count; i++) {
+        if (strcmp(text, name_of(i)) == 0) {
+            *out = i;
+            return CLM_OK;
+        }
+    }
+    return clm_err_set(err, CLM_E_PARSE, "'%s': unknown value '%s'", key, text);
+}
+
+static const char *content_at(int i)
+{
+    return clm_content_name((enum clm_content)i);
+}
+
+static const char *format_at(int i)
+{
+    return clm_file_format_name((enum clm_file_format)i);
+}
+
+static const char *reload_at(int i)
+{
+    return clm_reload_name((enum clm_reload_how)i);
+}
+
+static enum clm_code read_edits(const struct clm_json *node, struct clm_step *step,
+                                struct clm_err *err)
+{
+    static const char *const allowed[] = {"offset", "len", "text", NULL};
+    const struct clm_json *array = NULL;
+    enum clm_code code = clm_json_array(node, "edits", EDITS_MAX, &array, err);
+
+    for (const struct clm_json *at = clm_json_first(array); code == CLM_OK && at != NULL;
+         at = clm_json_next(at)) {
+        struct clm_text_edit edit = {0};
+        const char *text = NULL;
+
+        code = clm_json_only(at, allowed, err);
+        if (code == CLM_OK) {
+            code = clm_fields_from_json(edit_fields, at, &edit, err);
+        }
+        if (code == CLM_OK) {
+            code = clm_json_str(at, "text", EDIT_TEXT_MAX, &text, err);
+        }
+        if (code == CLM_OK) {
+            code = clm_step_add_edit(step, edit.offset, edit.len, text, err);
+        }
+        if (code != CLM_OK) {
+            return clm_err_wrap(err, code, "edits/%zu", step->n_edits);
+        }
+    }
+    return code;
+}
+
 static enum clm_code read_put(const struct clm_json *node, struct clm_step *step,
                               struct clm_err *err)
 {
-    static const char *const allowed[] = {"kind", "content", "path", "may_create",
-                                          "mode", "uid",     "gid",  NULL};
-    const char *content = NULL;
-    size_t i = 0;
+    static const char *const allowed[] = {
+        "kind",   "content", "path",           "may_create",   "mode",          "uid",   "gid",
+        "format", "alias",   "store_password", "key_password", "expect_sha256", "edits", NULL};
+    int content = 0;
+    int format = CLM_FORMAT_PEM;
     enum clm_code code = clm_json_only(node, allowed, err);
 
     if (code == CLM_OK) {
         code = clm_fields_from_json(put_fields, node, step, err);
     }
     if (code == CLM_OK) {
-        code = clm_json_str(node, "content", 32, &content, err);
+        code = clm_fields_from_json(more_put_fields, node, step, err);
+    }
+    if (code == CLM_OK) {
+        code = read_name(node, "content", content_at, CLM_CONTENT__COUNT, &content, err);
+    }
+    if (code == CLM_OK && clm_json_get(node, "format") != NULL) {
+        code = read_name(node, "format", format_at, CLM_FORMAT__COUNT, &format, err);
+    }
+    if (code == CLM_OK && clm_json_get(node, "edits") != NULL) {
+        code = read_edits(node, step, err);
     }
     if (code != CLM_OK) {
         return code;
     }
-    while (i < CLM_CONTENT__COUNT && strcmp(content, clm_content_name((enum clm_content)i)) != 0) {
-        i++;
-    }
-    if (i == CLM_CONTENT__COUNT) {
-        return clm_err_set(err, CLM_E_PARSE, "'content': unknown value '%s'", content);
-    }
-    step->content = (enum clm_content)i;
-    if (!is_absolute(step->path)) {
-        return clm_err_set(err, CLM_E_PARSE, "'path': '%.200s' is not an absolute path",
-                           step->path);
-    }
-    return CLM_OK;
+    step->content = (enum clm_content)content;
+    step->format = (enum clm_file_format)format;
+    return clm_step_check(step, err);
 }
 
 static enum clm_code read_reload(const struct clm_json *node, struct clm_step *step,
                                  struct clm_err *err)
 {
-    static const char *const unit_allowed[] = {"kind", "how", "unit", NULL};
-    static const char *const signal_allowed[] = {"kind",        "how",   "pid",
-                                                 "start_ticks", "signo", NULL};
-    const char *how = NULL;
-    bool by_unit;
-    enum clm_code code = clm_json_str(node, "how", 16, &how, err);
+    int how = 0;
+    enum clm_code code = read_name(node, "how", reload_at, CLM_RELOAD__COUNT, &how, err);
 
     if (code != CLM_OK) {
         return code;
     }
-    by_unit = strcmp(how, "unit") == 0;
-    if (!by_unit && strcmp(how, "signal") != 0) {
-        return clm_err_set(err, CLM_E_PARSE, "'how': unknown value '%s'", how);
-    }
-    step->how = by_unit ? CLM_RELOAD_UNIT : CLM_RELOAD_SIGNAL;
-    code = clm_json_only(node, by_unit ? unit_allowed : signal_allowed, err);
+    step->how = (enum clm_reload_how)how;
+    code = clm_json_only(node, reloads[how].allowed, err);
     if (code == CLM_OK) {
-        code = clm_fields_from_json(by_unit ? unit_fields : signal_fields, node, step, err);
+        code = clm_fields_from_json(reloads[how].fields, node, step, err);
     }
-    if (code == CLM_OK && by_unit && !is_unit(step->unit)) {
-        code = clm_err_set(err, CLM_E_PARSE, "'unit': '%s' is not the name of a unit", step->unit);
+    if (code == CLM_OK && step->how == CLM_RELOAD_HOOK) {
+        code = read_argv(node, step, err);
     }
-    return code;
+    return code == CLM_OK ? clm_step_check(step, err) : code;
 }
 
 static enum clm_code read_endpoints(const struct clm_json *array, struct clm_step *step,
                                     struct clm_err *err)
 {
-    static const char *const allowed[] = {"addr", "port", "sni", "timeout_ms", NULL};
+    static const char *const allowed[] = {"addr", "port", "sni", "timeout_ms", "key_kind", NULL};
 
     step->endpoints = calloc(clm_json_len(array) + 1, sizeof(*step->endpoints));
     if (step->endpoints == NULL) {
@@ -293,7 +426,7 @@ static enum clm_code read_step(const struct clm_json *node, struct clm_plan *pla
     switch (step->kind) {
     case CLM_STEP_CHECK:
     case CLM_STEP_POST_CHECK:
-        return read_argv(node, step, err);
+        return read_check(node, step, err);
     case CLM_STEP_FILE_PUT:
         return read_put(node, step, err);
     case CLM_STEP_RELOAD:

@@ -23,8 +23,8 @@ static const char sample[] =
     "{'kind':'reload','how':'unit','unit':'nginx@a\\\\x2d.service'},"
     "{'kind':'reload','how':'signal','pid':812,'start_ticks':12345,'signo':1},"
     "{'kind':'verify','endpoints':["
-    "{'addr':'127.0.0.1','port':443,'sni':'www.example.com','timeout_ms':0},"
-    "{'addr':'::1','port':8443,'sni':'','timeout_ms':0}],'deadline_ms':30000}]}";
+    "{'addr':'127.0.0.1','port':443,'sni':'www.example.com','timeout_ms':0,'key_kind':''},"
+    "{'addr':'::1','port':8443,'sni':'','timeout_ms':0,'key_kind':''}],'deadline_ms':30000}]}";
 
 static void json_goes_both_ways(void **state)
 {
