@@ -23,6 +23,9 @@ void clm_config_done(struct clm_config *config)
     if (config != NULL) {
         clm_policy_done(&config->policy);
         clm_strs_done(&config->scan.kinds);
+        clm_strs_done(&config->scan.files.roots);
+        clm_strs_done(&config->scan.files.exclude);
+        clm_strs_done(&config->scan.files.ignore);
         memset(config, 0, sizeof(*config));
     }
 }

@@ -38,6 +38,16 @@ struct clm_config {
         uint32_t interval_s;   /* default 86400, 0 never by itself */
         struct clm_strs kinds; /* default nginx apache */
         bool probe;            /* handshake with what is found; default true */
+        struct {
+            char mode[16];         /* "all" (default), "in_use", "off" */
+            struct clm_strs roots; /* directories; default /etc /opt /srv /usr/local/etc /var/lib */
+            struct clm_strs exclude; /* globs of paths never looked at */
+            struct clm_strs ignore;  /* globs of paths listed as ignored */
+            uint32_t depth;          /* directories below a root; default 16 */
+            uint32_t files_max;      /* looked at in one scan; default 500000 */
+            uint32_t time_max_s;     /* of one scan; default 60 */
+            bool cross_mounts;       /* default false */
+        } files;
     } scan;
 
     struct clm_policy policy;

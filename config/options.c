@@ -21,6 +21,13 @@ static const char *const job_types[] = {
 static const char *const key_types[] = {"ec-p256",  "ec-p384",  "rsa-2048",
                                         "rsa-3072", "rsa-4096", NULL};
 
+static const char *const file_modes[] = {"all", "in_use", "off", NULL};
+
+/* The names in scanners/managers.c; a test compares. */
+static const char *const managers[] = {"certbot", "certmonger", "acme.sh", "lego",   "dehydrated",
+                                       "mod_md",  "caddy",      "traefik", "getssl", "uacme",
+                                       "cpanel",  "plesk",      NULL};
+
 static const struct clm_opt options[] = {
     {.key = "state_dir",
      .type = CLM_OPT_TEXT,
@@ -113,6 +120,87 @@ static const struct clm_opt options[] = {
      .text = "Make a TLS handshake with every listener that the scan finds, to see which "
              "certificate it serves.",
      .since = "0.1.0"},
+    {.key = "scan.files.mode",
+     .type = CLM_OPT_ENUM,
+     .form = CLM_FORM_CHOICE,
+     AT(scan.files.mode),
+     SIZE(scan.files.mode),
+     .choices = file_modes,
+     .fallback = "all",
+     .text = "Which certificate files the inventory holds: all that lie below the roots and those "
+             "that running servers use; only the latter; or none.",
+     .since = "0.1.0"},
+    {.key = "scan.files.roots",
+     .type = CLM_OPT_LIST,
+     .form = CLM_FORM_PATH,
+     AT(scan.files.roots),
+     SIZE(scan.files.roots),
+     .fallback = "/etc /opt /srv /usr/local/etc /var/lib",
+     .text = "Directories that are searched for certificates, keys and keystores, by content.",
+     .since = "0.1.0"},
+    {.key = "scan.files.exclude",
+     .type = CLM_OPT_LIST,
+     .form = CLM_FORM_ANY,
+     AT(scan.files.exclude),
+     SIZE(scan.files.exclude),
+     .fallback =
+         "/etc/ssl/certs/* /etc/ca-certificates/* /etc/pki/ca-trust/* "
+         "/etc/pki/tls/certs/ca-bundle* "
+         "/var/lib/ca-certificates/* /var/lib/apt/* /var/lib/dpkg/* /var/lib/rpm/* "
+         "/var/lib/snapd/* "
+         "/var/lib/flatpak/* /var/lib/docker/* /var/lib/containers/* /var/lib/containerd/* "
+         "/var/lib/kubelet/pods/* */lib/security/cacerts */site-packages/* */dist-packages/* "
+         "*/node_modules/* */.git/*",
+     .text = "Paths that are not looked at: trust stores, packages, containers. An asterisk stands "
+             "for any run of characters. A file that a running server uses is looked at all the "
+             "same.",
+     .since = "0.1.0"},
+    {.key = "scan.files.ignore",
+     .type = CLM_OPT_LIST,
+     .form = CLM_FORM_ANY,
+     AT(scan.files.ignore),
+     SIZE(scan.files.ignore),
+     .fallback = "",
+     .text = "Paths whose files are listed as ignored and never call for attention.",
+     .since = "0.1.0"},
+    {.key = "scan.files.depth",
+     .type = CLM_OPT_INT,
+     AT(scan.files.depth),
+     SIZE(scan.files.depth),
+     .unit = "directories",
+     .min = 0,
+     .max = 64,
+     .fallback = "16",
+     .text = "How many directories below a root the search goes.",
+     .since = "0.1.0"},
+    {.key = "scan.files.max_files",
+     .type = CLM_OPT_INT,
+     AT(scan.files.files_max),
+     SIZE(scan.files.files_max),
+     .unit = "files",
+     .min = 1,
+     .max = 100000000,
+     .fallback = "500000",
+     .text = "Files that one search looks at. Then it ends and says so.",
+     .since = "0.1.0"},
+    {.key = "scan.files.max_time",
+     .type = CLM_OPT_INT,
+     AT(scan.files.time_max_s),
+     SIZE(scan.files.time_max_s),
+     .unit = "s",
+     .min = 1,
+     .max = 3600,
+     .fallback = "60",
+     .text = "Time that one search takes. Then it ends and says so.",
+     .since = "0.1.0"},
+    {.key = "scan.files.cross_mounts",
+     .type = CLM_OPT_BOOL,
+     AT(scan.files.cross_mounts),
+     SIZE(scan.files.cross_mounts),
+     .fallback = "false",
+     .text = "Go into file systems that are mounted below a root. Network and kernel file systems "
+             "are never searched.",
+     .since = "0.1.0"},
     {.key = "policy.job_types",
      .type = CLM_OPT_LIST,
      .form = CLM_FORM_CHOICE,
@@ -182,6 +270,16 @@ static const struct clm_opt options[] = {
      .text =
          "Directories in which certificate and key files may be replaced. The files of a target "
          "must lie inside one of them.",
+     .since = "0.1.0"},
+    {.key = "policy.take_over",
+     .type = CLM_OPT_LIST,
+     .form = CLM_FORM_CHOICE,
+     AT(policy.take_over),
+     SIZE(policy.take_over),
+     .choices = managers,
+     .fallback = "",
+     .text = "Other certificate managers, by name, whose files clmbot may replace. Files that "
+             "belong to a manager not named here are never written to.",
      .since = "0.1.0"},
     {.key = "policy.webroots",
      .type = CLM_OPT_MAP,

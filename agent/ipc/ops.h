@@ -25,6 +25,8 @@ enum clm_op {
     CLM_OP_LOCAL_ROLLBACK = 15,
     CLM_OP_HISTORY = 16,
     CLM_OP_LOCAL_VERIFY = 17,
+    CLM_OP_CERTS = 18,
+    CLM_OP_EXPLAIN = 19,
     CLM_OP__COUNT
 };
 

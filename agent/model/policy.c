@@ -15,6 +15,7 @@ void clm_policy_done(struct clm_policy *policy)
         clm_strs_done(&policy->names_deny);
         clm_strs_done(&policy->key_types);
         clm_strs_done(&policy->write_roots);
+        clm_strs_done(&policy->take_over);
         free(policy->webroots);
         memset(policy, 0, sizeof(*policy));
     }

@@ -35,6 +35,8 @@ struct clm_policy {
     struct clm_strs write_roots; /* directories; a target's files must lie inside; default /etc */
     struct clm_policy_webroot *webroots; /* declared for DCV */
     size_t n_webroots;
+    struct clm_strs
+        take_over; /* other certificate managers whose files may be written; default: empty */
     bool webroot_from_scan; /* a document root found by the scan may be used; default true */
     bool probe_remote;      /* recheck_pinning beyond this host; default false */
     int64_t deploys_per_target_per_day; /* default 24 */
