@@ -51,6 +51,7 @@ struct clm_http_request {
     uint32_t timeout_ms;    /* for the whole exchange */
     const char *ca_pem;     /* sole trust anchors; NULL: the system's */
     const char *connect_to; /* "addr:port" to connect to whatever the URL's host says; NULL */
+    void (*on_idle)(void);  /* called once if the peer lets us wait for long; NULL: nothing */
 };
 
 #define CLM_HTTP_HEADER_MAX 512 /* bytes kept of one header's value, NUL included */

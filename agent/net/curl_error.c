@@ -14,7 +14,9 @@ static const struct {
     {CURLE_COULDNT_CONNECT, CLM_E_NET, "cannot connect to"},
     {CURLE_COULDNT_RESOLVE_HOST, CLM_E_NET, "cannot find the address of"},
     {CURLE_COULDNT_RESOLVE_PROXY, CLM_E_NET, "cannot find the address of the proxy for"},
+#if CLM_CURL_NUM >= 0x074900
     {CURLE_PROXY, CLM_E_NET, "the proxy refused the way to"},
+#endif
     {CURLE_SEND_ERROR, CLM_E_NET, "connection broke while sending to"},
     {CURLE_RECV_ERROR, CLM_E_NET, "connection broke while waiting for"},
     {CURLE_PARTIAL_FILE, CLM_E_NET, "connection broke in the middle of the answer of"},

@@ -3,9 +3,8 @@
 #ifndef CLM_NET_CURL_ERROR_H
 #define CLM_NET_CURL_ERROR_H
 
-#include <curl/curl.h>
-
 #include "agent/base/err.h"
+#include "agent/net/curl_compat.h"
 
 struct clm_curl_failure {
     CURLcode curl;

@@ -11,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
+#include "agent/base/fs.h"
 #include "agent/base/str.h"
+#include "agent/net/curl_compat.h"
 #include "agent/net/curl_error.h"
+#include "agent/net/drive.h"
 #include "agent/net/http_header.h"
 
 #define PEER_SIZE   300    /* host of 255, brackets, port */
@@ -27,7 +28,8 @@ struct clm_http {
     char *proxy;
     bool allow_http;
     uint32_t connect_timeout_ms;
-    CURL *easy; /* NULL until the first request */
+    CURL *easy;   /* NULL until the first request */
+    CURLM *multi; /* keeps the connections; there when easy is */
 };
 
 /* One request under way. */
@@ -40,6 +42,7 @@ struct exchange {
     char peer[PEER_SIZE];
     char reason[CURL_ERROR_SIZE];
     bool unverified; /* the peer's certificate does not matter */
+    int ca_fd;       /* of clm_curl_set_ca(); -1 */
     size_t header_bytes;
     enum clm_code code; /* why a callback stopped the transfer */
     struct clm_err err;
@@ -87,6 +90,8 @@ void clm_http_reset(struct clm_http *http)
 {
     curl_easy_cleanup(http->easy);
     http->easy = NULL;
+    (void)curl_multi_cleanup(http->multi);
+    http->multi = NULL;
 }
 
 void clm_http_free(struct clm_http *http)
@@ -226,7 +231,7 @@ static enum clm_code read_url(struct exchange *x, struct clm_err *err)
 
 /* ---- options ---- */
 
-static CURLcode set_limits(CURL *easy, const struct exchange *x)
+static CURLcode set_limits(CURL *easy, struct exchange *x)
 {
     const struct {
         CURLoption option;
@@ -244,15 +249,19 @@ static CURLcode set_limits(CURL *easy, const struct exchange *x)
         {CURLOPT_TCP_KEEPALIVE, 1},
         {CURLOPT_TCP_KEEPIDLE, 30},  /* protocol.md 18.1 */
         {CURLOPT_TCP_KEEPINTVL, 15}, /* protocol.md 18.1 */
+#if CLM_CURL_NUM >= 0x074100
         {CURLOPT_MAXAGE_CONN, CLM_HTTP_IDLE_MAX_S},
+#endif
         {CURLOPT_DNS_CACHE_TIMEOUT, 60}, /* protocol.md 18.1 */
         {CURLOPT_MAXCONNECTS, 2},
         {CURLOPT_BUFFERSIZE, BUFFER_SIZE},
+#if CLM_CURL_NUM >= 0x073e00
         {CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE},
+#endif
         {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
         {CURLOPT_SSL_VERIFYPEER, x->unverified ? 0 : 1},
         {CURLOPT_SSL_VERIFYHOST, x->unverified ? 0 : 2},
-#if LIBCURL_VERSION_NUM >= 0x075700
+#if CLM_CURL_NUM >= 0x075700
         {CURLOPT_CA_CACHE_TIMEOUT, 0},
 #endif
         {CURLOPT_CONNECTTIMEOUT_MS, (long)x->http->connect_timeout_ms},
@@ -263,7 +272,7 @@ static CURLcode set_limits(CURL *easy, const struct exchange *x)
     for (size_t i = 0; rc == CURLE_OK && i < CLM_ARRAY_LEN(numbers); i++) {
         rc = curl_easy_setopt(easy, numbers[i].option, numbers[i].value);
     }
-#if LIBCURL_VERSION_NUM >= 0x075500
+#if CLM_CURL_NUM >= 0x075500
     if (rc == CURLE_OK) {
         rc = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
                               x->http->allow_http ? "https,http" : "https");
@@ -279,22 +288,19 @@ static CURLcode set_limits(CURL *easy, const struct exchange *x)
 }
 
 /* With anchors of our own the built-in directory must go, too: curl adds it to CAINFO_BLOB. */
-static CURLcode set_trust(CURL *easy, const struct exchange *x)
+static CURLcode set_trust(CURL *easy, struct exchange *x)
 {
     const char *ca = x->request->ca_pem != NULL ? x->request->ca_pem : x->http->ca_pem;
     CURLcode rc = CURLE_OK;
 
-    if (ca != NULL) {
-        struct curl_blob blob = {.len = strlen(ca), .flags = CURL_BLOB_COPY};
-        memcpy(&blob.data, &ca, sizeof(ca)); /* curl only reads it */
-        rc = curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
-    }
-    const bool no_system = ca != NULL || x->unverified;
-    if (rc == CURLE_OK && no_system) {
+    if (ca != NULL || x->unverified) {
         rc = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
-    if (rc == CURLE_OK && no_system) {
+    if (rc == CURLE_OK && ca == NULL && x->unverified) {
         rc = curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+    }
+    if (rc == CURLE_OK && ca != NULL) {
+        rc = clm_curl_set_ca(easy, ca, &x->ca_fd);
     }
     if (rc == CURLE_OK && x->http->cert_path != NULL) {
         rc = curl_easy_setopt(easy, CURLOPT_SSLCERT, x->http->cert_path);
@@ -305,7 +311,7 @@ static CURLcode set_trust(CURL *easy, const struct exchange *x)
     return rc;
 }
 
-static CURLcode set_way(CURL *easy, const struct exchange *x)
+static CURLcode set_way(CURL *easy, struct exchange *x)
 {
     const char *proxy = x->connect_to != NULL ? "" : x->http->proxy;
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, x->request->url);
@@ -322,7 +328,7 @@ static CURLcode set_way(CURL *easy, const struct exchange *x)
     return rc;
 }
 
-static CURLcode set_method(CURL *easy, const struct exchange *x)
+static CURLcode set_method(CURL *easy, struct exchange *x)
 {
     const struct clm_http_request *request = x->request;
     bool has_body = request->body != NULL || strcmp(request->method, "POST") == 0;
@@ -368,8 +374,8 @@ static CURLcode set_callbacks(CURL *easy, struct exchange *x)
 
 static enum clm_code configure(struct exchange *x, struct clm_err *err)
 {
-    static CURLcode (*const steps[])(CURL *, const struct exchange *) = {set_limits, set_trust,
-                                                                         set_way, set_method};
+    static CURLcode (*const steps[])(CURL *, struct exchange *) = {set_limits, set_trust, set_way,
+                                                                   set_method};
     CURL *easy = x->http->easy;
 
     curl_easy_reset(easy);
@@ -393,7 +399,7 @@ static enum clm_code configure(struct exchange *x, struct clm_err *err)
 static enum clm_code perform(struct exchange *x, struct clm_err *err)
 {
     long value = 0;
-    CURLcode rc = curl_easy_perform(x->http->easy);
+    CURLcode rc = clm_drive(x->http->multi, x->http->easy, x->request->on_idle);
 
     if (x->code != CLM_OK) {
         if (err != NULL) {
@@ -433,7 +439,10 @@ static enum clm_code run(struct exchange *x, struct clm_err *err)
     if (x->http->easy == NULL) {
         x->http->easy = curl_easy_init();
     }
-    if (x->http->easy == NULL) {
+    if (x->http->multi == NULL) {
+        x->http->multi = curl_multi_init();
+    }
+    if (x->http->easy == NULL || x->http->multi == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "HTTP session");
     }
     code = configure(x, err);
@@ -449,13 +458,14 @@ static enum clm_code exchange(struct clm_http *http, const struct clm_http_reque
 {
     struct clm_http_request with_timeout = *request;
     struct exchange x = {
-        .http = http, .request = &with_timeout, .out = out, .unverified = unverified};
+        .http = http, .request = &with_timeout, .out = out, .unverified = unverified, .ca_fd = -1};
 
     if (with_timeout.timeout_ms == 0) {
         with_timeout.timeout_ms = CLM_HTTP_TIMEOUT_MS;
     }
     *out = (struct clm_http_response){.body = CLM_BUF_INIT(request->response_max)};
     enum clm_code code = run(&x, err);
+    clm_fs_close_p(&x.ca_fd);
     curl_slist_free_all(x.headers);
     curl_slist_free_all(x.connect_to);
     if (code != CLM_OK) {

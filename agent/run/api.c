@@ -362,6 +362,7 @@ enum clm_code clm_api_call(struct clm_api *api, const struct clm_api_request *re
         .headers = headers.list,
         .response_max = CLM_API_RESPONSE_MAX,
         .timeout_ms = request->timeout_ms == 0 ? CLM_API_TIMEOUT_MS : request->timeout_ms,
+        .on_idle = request->on_idle,
     };
     enum clm_code code = CLM_OK;
 

@@ -61,6 +61,7 @@ struct clm_api_request {
     const char *header;          /* one more, "Name: value"; may be NULL */
     bool wants_text;             /* the answer is PEM, not JSON */
     uint32_t timeout_ms;         /* 0: CLM_API_TIMEOUT_MS */
+    void (*on_idle)(void);       /* as in struct clm_http_request */
 };
 
 struct clm_api_response {

@@ -75,7 +75,8 @@ static void do_poll(struct child *c, const struct clm_json *request, struct clm_
                                              .body = clm_json_get(request, "body"),
                                              .idempotency_key = "",
                                              .timeout_ms =
-                                                 ((uint32_t)wait_s + CLM_POLL_MARGIN_S) * 1000};
+                                                 ((uint32_t)wait_s + CLM_POLL_MARGIN_S) * 1000,
+                                             .on_idle = clm_rest};
         code = clm_api_call(c->api, &poll, &response, &why);
     }
     clm_json_set_int(answer, "code", (int64_t)code);
@@ -128,9 +129,9 @@ static _Noreturn void child_main(struct child *c)
         }
         code = clm_json_parse(clm_buf_str(&text), text.len, CLM_FRAME_BODY_MAX, &request, NULL);
         if (code == CLM_OK) {
-            clm_rest();
             do_poll(c, request, answer);
             code = send_answer(answer);
+            clm_rest();
         }
     }
     _exit(0);

@@ -20,12 +20,12 @@
 #include "agent/run/notify.h"
 #include "agent/run/rest.h"
 
-#define FD_SIGNAL  0
-#define FD_POLLER  1
-#define FD_LOCAL   2
-#define FDS_MAX    (FD_LOCAL + CLM_LOCAL_CLIENTS_MAX + 1)
-#define STOP_MS    60000 /* children finish what must not be cut in two; systemd waits 90 s */
-#define REST_AFTER 3     /* waits in a row that lasted: only then is memory given back */
+#define FD_SIGNAL 0
+#define FD_POLLER 1
+#define FD_LOCAL  2
+#define FDS_MAX   (FD_LOCAL + CLM_LOCAL_CLIENTS_MAX + 1)
+#define STOP_MS   60000 /* children finish what must not be cut in two; systemd waits 90 s */
+#define IDLE_MS   250   /* silence after which memory is given back */
 
 struct loop {
     struct clm_agent agent;
@@ -34,7 +34,7 @@ struct loop {
     int64_t watchdog_ms; /* 0: none */
     int64_t next_watchdog_ms;
     int64_t stop_deadline_ms; /* 0: not stopping */
-    unsigned quiet;
+    bool is_at_rest;          /* nothing has happened since memory was given back */
 };
 
 static enum clm_code open_signals(int *out_fd, struct clm_err *err)
@@ -109,17 +109,18 @@ static enum clm_code turn(struct loop *l, struct clm_err *err)
     if (l->agent.is_stopping && wait_ms > 1000) {
         wait_ms = 1000;
     }
-    if (wait_ms > 1000 && l->quiet == REST_AFTER && clm_children_all(&l->agent.children) == 0) {
-        clm_rest();
-    }
-    l->quiet = wait_ms > 1000 ? l->quiet + 1 : l->quiet;
-    int got = poll(fds, (nfds_t)(FD_LOCAL + n), (int)wait_ms);
+    bool may_rest =
+        !l->is_at_rest && wait_ms > 2 * IDLE_MS && clm_children_all(&l->agent.children) == 0;
+    int got = poll(fds, (nfds_t)(FD_LOCAL + n), may_rest ? IDLE_MS : (int)wait_ms);
     if (got < 0 && errno != EINTR) {
         return clm_err_sys(err, errno, "wait for events");
     }
+    if (got == 0 && may_rest) {
+        clm_rest();
+    }
+    l->is_at_rest = got == 0 && (may_rest || l->is_at_rest);
     if (got > 0 && fds[FD_SIGNAL].revents != 0) {
         take_signals(l);
-        l->quiet = 0;
     }
     if (got > 0 && fds[FD_POLLER].revents != 0 && l->agent.poller.fd == fds[FD_POLLER].fd) {
         clm_agent_poll_answer(&l->agent);
