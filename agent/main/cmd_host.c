@@ -49,6 +49,7 @@ int clm_cmd_host(const struct clm_cli_args *args, void *ctx)
         return status;
     }
     clm_io_host_init(&io, &route);
+    io.policy = &config.policy;
     code = make_server(args, &server, &err);
     if (code == CLM_OK) {
         code = clm_host_open(&config, &io, &route, &host, &err);
@@ -81,6 +82,7 @@ int clm_cmd_recover(const struct clm_cli_args *args, void *ctx)
         return status;
     }
     clm_io_host_init(&io, &route);
+    io.policy = &config.policy;
     code = clm_host_open(&config, &io, &route, &host, &err);
     if (code == CLM_E_CONFLICT) {
         clm_ignore(clm_str_copy(fail.hint, sizeof(fail.hint),

@@ -16,6 +16,8 @@
 #include "agent/base/fs.h"
 #include "agent/base/proc.h"
 #include "agent/main/units.h"
+#include "agent/model/names.h"
+#include "agent/net/http.h"
 
 #define READ_CHUNK  65536u
 #define STAT_FIELDS 1024u /* bytes of /proc/PID/stat: comm is at most 16 */
@@ -149,6 +151,16 @@ static enum clm_code run(void *ctx, const char *const *argv, uint32_t timeout_ms
     return clm_proc_run(&proc, out_status, output, err);
 }
 
+static enum clm_code run_env(void *ctx, const char *const *argv, const char *const *env,
+                             uint32_t timeout_ms, int *out_status, struct clm_buf *output,
+                             struct clm_err *err)
+{
+    const struct clm_proc proc = {.argv = argv, .env = env, .timeout_ms = timeout_ms};
+
+    (void)ctx;
+    return clm_proc_run(&proc, out_status, output, err);
+}
+
 /* Field 22 of /proc/PID/stat, counted behind the last ')' because comm may hold anything. */
 static bool start_ticks(int32_t pid, uint64_t *out)
 {
@@ -195,12 +207,17 @@ static enum clm_code send_signal(void *ctx, int32_t pid, uint64_t ticks, int sig
     return r == 0 ? CLM_OK : clm_err_sys(err, errno, "signal %d to process %d", signo, (int)pid);
 }
 
-static enum clm_code no_http(void *ctx, const struct clm_http_request *request,
-                             struct clm_http_response *out, struct clm_err *err)
+/* A manager on this very host, which the network half must not talk to: it takes a password. */
+static enum clm_code http(void *ctx, const struct clm_http_request *request,
+                          struct clm_http_response *out, struct clm_err *err)
 {
     (void)ctx;
-    (void)out;
-    return clm_err_set(err, CLM_E_UNSUPPORTED, "the host half has no network: '%s'", request->url);
+    *out = (struct clm_http_response){.body = CLM_BUF_INIT(request->response_max)};
+    if (clm_url_check_loopback(request->url, NULL) != CLM_OK || request->connect_to != NULL) {
+        return clm_err_set(err, CLM_E_UNSUPPORTED,
+                           "the host half has no network beyond this host: '%s'", request->url);
+    }
+    return clm_http_do_here(request, out, err);
 }
 
 static enum clm_code probe(void *ctx, const struct clm_endpoint *endpoint,
@@ -241,11 +258,13 @@ void clm_io_host_init(struct clm_io *out, struct clm_probe_route *route)
         .read_link = read_link,
         .list_dir = list_dir,
         .run = run,
+        .run_env = run_env,
         .signal = send_signal,
         .unit_list = clm_units_list,
         .unit_state = clm_units_state,
         .unit_reload = clm_units_reload,
-        .http = no_http,
+        .unit_restart = clm_units_restart,
+        .http = http,
         .probe = probe,
         .now_s = now_s,
         .mono_ms = mono_ms,

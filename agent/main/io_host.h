@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* io_host - struct clm_io of the host half: files, programs, signals and units; no network */
+/* io_host - struct clm_io of the host half: files, programs, signals and units; no network
+ * beyond this host */
 #ifndef CLM_MAIN_IO_HOST_H
 #define CLM_MAIN_IO_HOST_H
 

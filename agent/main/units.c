@@ -220,9 +220,19 @@ static int job_removed(sd_bus_message *message, void *arg, sd_bus_error *error)
     return 0;
 }
 
-static enum clm_code wait_for_job(sd_bus *bus, struct wait *wait, const char *name,
-                                  uint32_t timeout_ms, struct clm_err *err)
+/* What systemd is asked to do with a unit. */
+struct action {
+    const char *method; /* of the manager */
+    const char *word;   /* for messages */
+    const char *name;   /* of the unit */
+    uint32_t timeout_ms;
+};
+
+static enum clm_code wait_for_job(sd_bus *bus, struct wait *wait, const struct action *action,
+                                  struct clm_err *err)
 {
+    const char *name = action->name;
+    uint32_t timeout_ms = action->timeout_ms;
     int64_t end_ms = clm_clock_mono_ms() + timeout_ms;
 
     for (size_t i = 0; i < wait->n_early; i++) {
@@ -236,25 +246,24 @@ static enum clm_code wait_for_job(sd_bus *bus, struct wait *wait, const char *na
 
         if (r == 0) {
             if (left_ms <= 0) {
-                return clm_err_set(err, CLM_E_TIMEOUT, "reload of '%s' took longer than %u s", name,
-                                   timeout_ms / 1000u);
+                return clm_err_set(err, CLM_E_TIMEOUT, "%s of '%s' took longer than %u s",
+                                   action->word, name, timeout_ms / 1000u);
             }
             r = sd_bus_wait(bus, (uint64_t)left_ms * 1000u);
         }
         if (r < 0 && r != -EINTR) {
-            return clm_err_set(err, CLM_E_IO, "reload of '%s': lost systemd: %s", name,
+            return clm_err_set(err, CLM_E_IO, "%s of '%s': lost systemd: %s", action->word, name,
                                strerror(-r));
         }
     }
     if (strcmp(wait->result, "done") != 0) {
-        return clm_err_set(err, CLM_E_IO, "reload of '%s' ended with '%s'; see: journalctl -u %s",
-                           name, wait->result, name);
+        return clm_err_set(err, CLM_E_IO, "%s of '%s' ended with '%s'; see: journalctl -u %s",
+                           action->word, name, wait->result, name);
     }
     return CLM_OK;
 }
 
-enum clm_code clm_units_reload(void *ctx, const char *name, uint32_t timeout_ms,
-                               struct clm_err *err)
+static enum clm_code act(const struct action *action, struct clm_err *err)
 {
     CLM_CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     CLM_CLEANUP(bus_close_p) sd_bus *bus = NULL;
@@ -264,7 +273,6 @@ enum clm_code clm_units_reload(void *ctx, const char *name, uint32_t timeout_ms,
     enum clm_code code = open_bus(&bus, err);
     int r;
 
-    (void)ctx;
     if (code != CLM_OK) {
         return code;
     }
@@ -275,15 +283,34 @@ enum clm_code clm_units_reload(void *ctx, const char *name, uint32_t timeout_ms,
                                NULL, "");
     }
     if (r >= 0) {
-        r = sd_bus_call_method(bus, MANAGER_NAME, MANAGER_PATH, MANAGER_IFACE, "ReloadUnit", &error,
-                               &reply, "ss", name, "replace");
+        r = sd_bus_call_method(bus, MANAGER_NAME, MANAGER_PATH, MANAGER_IFACE, action->method,
+                               &error, &reply, "ss", action->name, "replace");
     }
     if (r < 0) {
-        return bus_error(err, &error, r, "reload", name);
+        return bus_error(err, &error, r, action->word, action->name);
     }
     r = sd_bus_message_read(reply, "o", &wait.job);
     if (r < 0) {
-        return clm_err_set(err, CLM_E_PARSE, "reload of '%s': %s", name, strerror(-r));
+        return clm_err_set(err, CLM_E_PARSE, "%s of '%s': %s", action->word, action->name,
+                           strerror(-r));
     }
-    return wait_for_job(bus, &wait, name, timeout_ms, err);
+    return wait_for_job(bus, &wait, action, err);
+}
+
+enum clm_code clm_units_reload(void *ctx, const char *name, uint32_t timeout_ms,
+                               struct clm_err *err)
+{
+    const struct action action = {"ReloadUnit", "reload", name, timeout_ms};
+
+    (void)ctx;
+    return act(&action, err);
+}
+
+enum clm_code clm_units_restart(void *ctx, const char *name, uint32_t timeout_ms,
+                                struct clm_err *err)
+{
+    const struct action action = {"RestartUnit", "restart", name, timeout_ms};
+
+    (void)ctx;
+    return act(&action, err);
 }

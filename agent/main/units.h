@@ -23,5 +23,8 @@ enum clm_code clm_units_state(void *ctx, const char *name, struct clm_unit *out,
  */
 enum clm_code clm_units_reload(void *ctx, const char *name, uint32_t timeout_ms,
                                struct clm_err *err);
+/* The same with RestartUnit: connections end. The caller has asked the policy. */
+enum clm_code clm_units_restart(void *ctx, const char *name, uint32_t timeout_ms,
+                                struct clm_err *err);
 
 #endif

@@ -88,8 +88,11 @@ struct clm_unit {
 typedef enum clm_code (*clm_io_unit_fn)(void *arg, const struct clm_unit *unit,
                                         struct clm_err *err);
 
+struct clm_policy; /* agent/model/policy.h */
+
 struct clm_io {
     void *ctx;
+    const struct clm_policy *policy; /* what root of this host allows and declared; NULL: nothing */
 
     /* Files, for reading only. NOTFOUND, PERM, IO; read_file: LIMIT beyond max. */
     enum clm_code (*read_file)(void *ctx, const char *path, size_t max, struct clm_buf *out,
@@ -104,6 +107,10 @@ struct clm_io {
     /* A program of the server itself (its configuration test): see agent/base/proc.h. */
     enum clm_code (*run)(void *ctx, const char *const *argv, uint32_t timeout_ms, int *out_status,
                          struct clm_buf *output, struct clm_err *err);
+    /* The same with an environment of "K=V", NULL-ended: a hook of root's. */
+    enum clm_code (*run_env)(void *ctx, const char *const *argv, const char *const *env,
+                             uint32_t timeout_ms, int *out_status, struct clm_buf *output,
+                             struct clm_err *err);
     /* Signals the process only if its start time (field 22 of /proc/PID/stat) is still this. */
     enum clm_code (*signal)(void *ctx, int32_t pid, uint64_t start_ticks, int signo,
                             struct clm_err *err);
@@ -114,8 +121,12 @@ struct clm_io {
                                 struct clm_err *err);
     enum clm_code (*unit_reload)(void *ctx, const char *name, uint32_t timeout_ms,
                                  struct clm_err *err);
+    /* Ends connections: for units that clm_policy_check_restart() allows. */
+    enum clm_code (*unit_restart)(void *ctx, const char *name, uint32_t timeout_ms,
+                                  struct clm_err *err);
 
-    /* Network. A response with any status is CLM_OK; NET, TIMEOUT, LIMIT otherwise. */
+    /* Network. In the host half only to numeric addresses of this host (clm_url_check_loopback()),
+     * whoever answers there, and without a proxy. A response with any status is CLM_OK; NET, TIMEOUT, LIMIT otherwise. */
     enum clm_code (*http)(void *ctx, const struct clm_http_request *request,
                           struct clm_http_response *out, struct clm_err *err);
     /* One TLS handshake. See agent/model/probe.h: a peer that fails is a result, not an error. */

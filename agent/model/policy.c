@@ -17,6 +17,15 @@ void clm_policy_done(struct clm_policy *policy)
         clm_strs_done(&policy->write_roots);
         clm_strs_done(&policy->take_over);
         free(policy->webroots);
+        clm_strs_done(&policy->restart);
+        for (size_t i = 0; i < policy->n_hooks; i++) {
+            clm_strs_done(&policy->hooks[i].argv);
+        }
+        free(policy->hooks);
+        for (size_t i = 0; i < policy->n_files; i++) {
+            clm_declared_done(&policy->files[i]);
+        }
+        free(policy->files);
         memset(policy, 0, sizeof(*policy));
     }
 }
@@ -209,4 +218,61 @@ const struct clm_policy_webroot *clm_policy_find_webroot(const struct clm_policy
         }
     }
     return NULL;
+}
+
+enum clm_code clm_policy_check_restart(const struct clm_policy *policy, const char *unit,
+                                       struct clm_err *err)
+{
+    if (policy != NULL && first_glob(&policy->restart, unit) != NULL) {
+        return CLM_OK;
+    }
+    return clm_err_set(err, CLM_E_PERM,
+                       "policy.restart: '%s' may not be restarted; add it to policy.restart", unit);
+}
+
+const struct clm_policy_hook *clm_policy_find_hook(const struct clm_policy *policy,
+                                                   const char *name)
+{
+    for (size_t i = 0; policy != NULL && i < policy->n_hooks; i++) {
+        if (strcmp(policy->hooks[i].name, name) == 0) {
+            return &policy->hooks[i];
+        }
+    }
+    return NULL;
+}
+
+const struct clm_declared *clm_policy_find_file(const struct clm_policy *policy, const char *name)
+{
+    for (size_t i = 0; policy != NULL && i < policy->n_files; i++) {
+        if (strcmp(policy->files[i].name, name) == 0) {
+            return &policy->files[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_same_argv(const struct clm_strs *a, const struct clm_strs *b)
+{
+    for (size_t i = 0; a->n == b->n && i < a->n; i++) {
+        if (strcmp(a->v[i], b->v[i]) != 0) {
+            return false;
+        }
+    }
+    return a->n == b->n;
+}
+
+enum clm_code clm_policy_check_hook(const struct clm_policy *policy, const struct clm_strs *argv,
+                                    const char **out_name, struct clm_err *err)
+{
+    for (size_t i = 0; policy != NULL && i < policy->n_hooks; i++) {
+        if (is_same_argv(&policy->hooks[i].argv, argv)) {
+            if (out_name != NULL) {
+                *out_name = policy->hooks[i].name;
+            }
+            return CLM_OK;
+        }
+    }
+    return clm_err_set(err, CLM_E_PERM,
+                       "policy.hooks: '%.200s' is not the command of a hook; declare it there",
+                       argv->n > 0 ? argv->v[0] : "");
 }

@@ -15,11 +15,17 @@
 
 #include "agent/base/err.h"
 #include "agent/base/str.h"
+#include "agent/model/declared.h"
 #include "agent/model/names.h"
 
 struct clm_policy_webroot {
     char name[65]; /* webroot_ref of a job */
     char path[4096];
+};
+
+struct clm_policy_hook {
+    char name[65];
+    struct clm_strs argv; /* argv[0] absolute, a program that only root can change */
 };
 
 struct clm_policy {
@@ -41,6 +47,15 @@ struct clm_policy {
     bool probe_remote;      /* recheck_pinning beyond this host; default false */
     int64_t deploys_per_target_per_day; /* default 24 */
     int64_t orders_per_day;             /* default 50 */
+    struct clm_strs restart; /* globs of units that may be restarted; default: empty = none */
+    struct {
+        char user[128]; /* "" the manager is not used */
+        char password_file[4096];
+    } tomcat_manager;
+    struct clm_policy_hook *hooks; /* programs of root's that plans may run */
+    size_t n_hooks;
+    struct clm_declared *files; /* targets "file:NAME" */
+    size_t n_files;
 };
 
 void clm_policy_done(struct clm_policy *policy);
@@ -57,6 +72,17 @@ CLM_MUST_USE enum clm_code clm_policy_check_key_type(const struct clm_policy *po
 /* path: absolute, no "." or ".." component, already resolved. */
 CLM_MUST_USE enum clm_code clm_policy_check_write(const struct clm_policy *policy, const char *path,
                                                   struct clm_err *err);
+/* unit: "tomcat9.service". policy NULL: nothing is allowed. */
+CLM_MUST_USE enum clm_code clm_policy_check_restart(const struct clm_policy *policy,
+                                                    const char *unit, struct clm_err *err);
+/* argv is that of a declared hook, word for word; *out_name, if not NULL, is its name. */
+CLM_MUST_USE enum clm_code clm_policy_check_hook(const struct clm_policy *policy,
+                                                 const struct clm_strs *argv, const char **out_name,
+                                                 struct clm_err *err);
+/* NULL if there is none of that name. */
+const struct clm_policy_hook *clm_policy_find_hook(const struct clm_policy *policy,
+                                                   const char *name);
+const struct clm_declared *clm_policy_find_file(const struct clm_policy *policy, const char *name);
 /* NULL if no webroot of that name is declared. */
 const struct clm_policy_webroot *clm_policy_find_webroot(const struct clm_policy *policy,
                                                          const char *name);

@@ -496,3 +496,13 @@ enum clm_code clm_http_fetch_unverified(const char *url, const char *proxy, uint
     enum clm_code code = clm_http_new(&opts, &http, err);
     return code == CLM_OK ? exchange(http, &request, true, out, err) : code;
 }
+
+enum clm_code clm_http_do_here(const struct clm_http_request *request,
+                               struct clm_http_response *out, struct clm_err *err)
+{
+    const struct clm_http_opts opts = {.proxy = "", .allow_http = true};
+    CLM_CLEANUP(clm_http_free_p) struct clm_http *http = NULL;
+    enum clm_code code = clm_http_new(&opts, &http, err);
+
+    return code == CLM_OK ? exchange(http, request, true, out, err) : code;
+}
