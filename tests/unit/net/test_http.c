@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -229,6 +230,34 @@ static void silence_is_a_timeout(void **state)
         assert_non_null(strstr(c.err.msg, "127.0.0.1:"));
         call_done(&c);
     }
+}
+
+static unsigned idle_calls;
+
+static void count_idle(void)
+{
+    idle_calls++;
+}
+
+static void a_long_wait_is_told_once_and_wakes_nobody(void **state)
+{
+    struct rusage before;
+    struct rusage after;
+    struct call c;
+    call_init(&c, state, &plain);
+    c.request.on_idle = count_idle;
+    idle_calls = 0;
+    assert_int_equal(get(&c, "/fields"), CLM_OK);
+    assert_int_equal(idle_calls, 0);
+
+    c.request.timeout_ms = 2500;
+    assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+    assert_int_equal(get(&c, "/silence"), CLM_E_TIMEOUT);
+    assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+    assert_int_equal(idle_calls, 1);
+    /* connect, the short wait, the long one, and what the scheduler adds; once a second would not do */
+    assert_in_range(after.ru_nvcsw - before.ru_nvcsw, 0, 5);
+    call_done(&c);
 }
 
 static void unreachable_peers_are_net_with_host_and_port(void **state)
@@ -494,6 +523,7 @@ int main(void)
         cmocka_unit_test(body_may_fill_its_limit_exactly),
         cmocka_unit_test(broken_answers_are_errors),
         cmocka_unit_test(silence_is_a_timeout),
+        cmocka_unit_test(a_long_wait_is_told_once_and_wakes_nobody),
         cmocka_unit_test(unreachable_peers_are_net_with_host_and_port),
         cmocka_unit_test(bad_requests_are_refused_before_sending),
         cmocka_unit_test(connect_to_leads_to_either_address_family),
