@@ -47,6 +47,29 @@ enum clm_code clm_cp_cert_create(struct clm_cp_tx *tx, const struct clm_cp_cert_
     return code == CLM_OK ? clm_cp_tx_note(tx, "certificate", out_id, "new", err) : code;
 }
 
+enum clm_code clm_cp_cert_update(struct clm_cp_tx *tx, const char *id,
+                                 const struct clm_cp_cert_new *in, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf names = {0};
+    CLM_CLEANUP(clm_buf_done) struct clm_buf subject = {0};
+    enum clm_code code = print(in->names, &names, err);
+
+    if (code == CLM_OK) {
+        code = print(in->subject, &subject, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_cp_db_exec(
+            tx->db, err,
+            "UPDATE cert SET names = ?2, subject = ?3, key_type = ?4, connector = ?5,"
+            " webroot_ref = ?6, on_issue = ?7, updated_at = ?8 WHERE id = ?1",
+            CLM_SQL(clm_sql_text(id), clm_sql_text(clm_buf_str(&names)),
+                    clm_sql_text(clm_buf_str(&subject)), clm_sql_text(in->key_type),
+                    clm_sql_text(in->connector), clm_sql_text(in->webroot_ref),
+                    clm_sql_text(in->on_issue), clm_sql_int(tx->now_s)));
+    }
+    return code == CLM_OK ? clm_cp_tx_note(tx, "certificate", id, "changed", err) : code;
+}
+
 static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_cert *out,
                               struct clm_err *err)
 {

@@ -38,9 +38,28 @@ struct clm_cp_cert_new {
     const char *webroot_ref;
     const char *on_issue;
 };
+/* What an operator asks for. in borrows from the rest and from the JSON it was read from. */
+struct clm_cp_cert_draft {
+    struct clm_cp_cert_new in;
+    struct clm_names names;
+    struct clm_json *names_json;
+    struct clm_json *subject;
+};
+void clm_cp_cert_draft_done(struct clm_cp_cert_draft *draft); /* for CLM_CLEANUP */
+/* CertificateRequest of docs/openapi.yaml. out is zeroed; for clm_cp_cert_draft_done() also after an
+ * error. Errors: PARSE, LIMIT "/member: why". */
+CLM_MUST_USE enum clm_code clm_cp_cert_draft_read(const struct clm_cp_conf *conf,
+                                                  const struct clm_json *body,
+                                                  struct clm_cp_cert_draft *out,
+                                                  struct clm_err *err);
+
 CLM_MUST_USE enum clm_code clm_cp_cert_create(struct clm_cp_tx *tx,
                                               const struct clm_cp_cert_new *in,
                                               char out_id[CLM_ID_SIZE], struct clm_err *err);
+/* The same for one that exists, from its next order on. agent and target stay. */
+CLM_MUST_USE enum clm_code clm_cp_cert_update(struct clm_cp_tx *tx, const char *id,
+                                              const struct clm_cp_cert_new *in,
+                                              struct clm_err *err);
 /* Errors: NOTFOUND. out is for clm_cp_cert_done() also after an error. */
 CLM_MUST_USE enum clm_code clm_cp_cert_load(struct clm_cp_tx *tx, const char *id,
                                             struct clm_cp_cert *out, struct clm_err *err);

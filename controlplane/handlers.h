@@ -31,6 +31,9 @@ CLM_CP_HANDLER(clm_cp_post_bye);
 CLM_CP_HANDLER(clm_cp_put_inventory);
 CLM_CP_HANDLER(clm_cp_op_get_inventory);
 CLM_CP_HANDLER(clm_cp_op_get_targets);
+/* inventory_files.c */
+CLM_CP_HANDLER(clm_cp_put_inventory_files);
+CLM_CP_HANDLER(clm_cp_op_get_inventory_files);
 /* lease.c */
 CLM_CP_HANDLER(clm_cp_get_job);
 CLM_CP_HANDLER(clm_cp_post_lease);

@@ -35,7 +35,7 @@ struct clm_cp_request {
     void *connection; /* for the header and query lookups below */
     const char *method;
     const char *path;
-    char param[CLM_CP_PARAM_SIZE]; /* what stood for {id} */
+    char param[CLM_CP_PARAM_SIZE]; /* what stood for {id}; "{id}/{page}" */
     char id[CLM_ID_SIZE];          /* "req_..." */
     char remote[64];               /* the peer's address */
     const struct clm_buf *raw;     /* body as received */

@@ -1,113 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "agent/crypto/key.h"
-#include "agent/model/target.h"
 #include "controlplane/agents.h"
 #include "controlplane/certs.h"
 #include "controlplane/handlers.h"
 #include "controlplane/server.h"
-
-/* {"dns": [], "ip": []} or a plain list, where an entry is an address if it reads as one. */
-static enum clm_code read_names(const struct clm_json *body, struct clm_names *out,
-                                struct clm_err *err)
-{
-    const struct clm_json *names = clm_json_get(body, "names");
-    enum clm_code code = CLM_OK;
-
-    if (names != NULL && clm_json_kind(names) == CLM_JSON_OBJECT) {
-        code = clm_names_from_json(names, out, err);
-    } else {
-        const struct clm_json *list = NULL;
-
-        code = clm_json_array(body, "names", CLM_NAMES_MAX, &list, err);
-        for (const struct clm_json *n = clm_json_first(list); code == CLM_OK && n != NULL;
-             n = clm_json_next(n)) {
-            const char *text = clm_json_text(n);
-
-            if (text == NULL) {
-                code = clm_err_set(err, CLM_E_PARSE, "/names: must hold strings");
-            } else if (clm_names_add_ip(out, text, NULL) != CLM_OK) {
-                code = clm_names_add_dns(out, text, err);
-            }
-        }
-    }
-    if (code == CLM_OK && out->dns.n + out->ip.n == 0) {
-        code = clm_err_set(err, CLM_E_PARSE, "/names: must not be empty");
-    }
-    return code;
-}
-
-static enum clm_code read_new(const struct clm_cp_request *req, struct clm_cp_cert_new *out,
-                              struct clm_err *err)
-{
-    static const char *const known[] = {"agent_id", "target",      "names",
-                                        "subject",  "key_type",    "connector",
-                                        "on_issue", "webroot_ref", NULL};
-    const struct clm_cp_conf *conf = &req->cp->conf;
-    enum clm_key_type key_type = CLM_KEY_EC_P256;
-    enum clm_code code = clm_json_only(req->body, known, err);
-
-    if (code == CLM_OK) {
-        code = clm_json_str(req->body, "agent_id", CLM_ID_SIZE - 1, &out->agent_id, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str(req->body, "target", CLM_TARGET_ID_SIZE - 1, &out->target, err);
-    }
-    if (code == CLM_OK &&
-        (!clm_target_id_is_valid(out->target) || strcmp(out->target, "host") == 0)) {
-        code = clm_err_set(err, CLM_E_PARSE, "/target: must be kind:name, e.g. nginx:example.com");
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str_or(req->body, "key_type", 15, "ec-p256", &out->key_type, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_key_type_parse(out->key_type, &key_type, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str_or(req->body, "connector", 64, conf->default_connector, &out->connector,
-                               err);
-    }
-    if (code == CLM_OK && clm_cp_conf_connector(conf, out->connector) == NULL) {
-        code =
-            clm_err_set(err, CLM_E_PARSE, "/connector: there is no connector '%s'", out->connector);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str_or(req->body, "webroot_ref", 64, "", &out->webroot_ref, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str_or(req->body, "on_issue", 7, "deploy", &out->on_issue, err);
-    }
-    if (code == CLM_OK && strcmp(out->on_issue, "deploy") != 0 &&
-        strcmp(out->on_issue, "notify") != 0) {
-        code = clm_err_set(err, CLM_E_PARSE, "/on_issue: 'deploy' or 'notify'");
-    }
-    return code;
-}
-
-static enum clm_code read_subject(const struct clm_json *body, struct clm_json *subject,
-                                  struct clm_err *err)
-{
-    static const char *const known[] = {"CN", "O", "OU", "L", "ST", "C", "email", NULL};
-    const struct clm_json *given = clm_json_get(body, "subject");
-
-    if (given == NULL) {
-        return CLM_OK;
-    }
-    if (clm_json_kind(given) != CLM_JSON_OBJECT) {
-        return clm_err_set(err, CLM_E_PARSE, "/subject: must be an object");
-    }
-    enum clm_code code = clm_json_only(given, known, err);
-
-    for (const struct clm_json *m = clm_json_first(given); code == CLM_OK && m != NULL;
-         m = clm_json_next(m)) {
-        const char *text = NULL;
-
-        code = clm_json_str(given, clm_json_key(m), 255, &text, err);
-        clm_json_set_str(subject, clm_json_key(m), text);
-    }
-    return code;
-}
 
 static enum clm_code answer_certificate(struct clm_cp_request *req, struct clm_cp_answer *answer,
                                         const char *id, int status, struct clm_err *err)
@@ -123,30 +20,21 @@ static enum clm_code answer_certificate(struct clm_cp_request *req, struct clm_c
 
 CLM_CP_HANDLER(clm_cp_op_post_certificate)
 {
-    CLM_CLEANUP(clm_names_done) struct clm_names names = {0};
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *names_json = clm_json_new_object();
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *subject = clm_json_new_object();
-    struct clm_cp_cert_new in = {.subject = subject, .names = names_json};
+    CLM_CLEANUP(clm_cp_cert_draft_done) struct clm_cp_cert_draft draft = {0};
     struct clm_cp_agent agent;
     char id[CLM_ID_SIZE];
-    enum clm_code code = read_new(req, &in, err);
+    enum clm_code code = clm_cp_cert_draft_read(&req->cp->conf, req->body, &draft, err);
 
-    if (code == CLM_OK) {
-        code = read_names(req->body, &names, err);
-    }
-    if (code == CLM_OK) {
-        code = read_subject(req->body, subject, err);
-    }
     if (code != CLM_OK) {
         return code;
     }
-    clm_names_to_json(&names, names_json);
-    code = clm_cp_agent_load(req->tx, in.agent_id, &agent, err);
+    code = clm_cp_agent_load(req->tx, draft.in.agent_id, &agent, err);
     if (code == CLM_E_NOTFOUND) {
-        return clm_cp_answer_problem(req, answer, CLM_CP_NOT_FOUND, "no agent '%s'", in.agent_id);
+        return clm_cp_answer_problem(req, answer, CLM_CP_NOT_FOUND, "no agent '%s'",
+                                     draft.in.agent_id);
     }
     if (code == CLM_OK) {
-        code = clm_cp_cert_create(req->tx, &in, id, err);
+        code = clm_cp_cert_create(req->tx, &draft.in, id, err);
     }
     return code == CLM_OK ? answer_certificate(req, answer, id, 201, err) : code;
 }

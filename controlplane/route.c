@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define WILD "{id}"
-
 static const char *const auth_names[] = {
     [CLM_CP_AUTH_NONE] = "none",         [CLM_CP_AUTH_PROOF] = "proof",
     [CLM_CP_AUTH_AGENT] = "agent",       [CLM_CP_AUTH_REPORT] = "agent",
@@ -18,28 +16,38 @@ const char *clm_cp_auth_name(enum clm_cp_auth auth)
     return auth_names[auth];
 }
 
+/* Appends a segment to what stood for the ones before. */
+static bool add_param(char param[CLM_CP_PARAM_SIZE], const char *segment, size_t len)
+{
+    size_t used = strlen(param);
+    size_t joint = used > 0 ? 1 : 0;
+
+    if (len == 0 || used + joint + len >= CLM_CP_PARAM_SIZE) {
+        return false;
+    }
+    param[used] = '/';
+    memcpy(param + used + joint, segment, len);
+    param[used + joint + len] = '\0';
+    return true;
+}
+
 bool clm_cp_route_match(const char *pattern, const char *path, char param[CLM_CP_PARAM_SIZE])
 {
-    const char *wild = strstr(pattern, WILD);
-
     param[0] = '\0';
-    if (wild == NULL) {
-        return strcmp(pattern, path) == 0;
-    }
-    size_t head = (size_t)(wild - pattern);
-    const char *tail = wild + strlen(WILD);
+    while (*pattern != '\0') {
+        if (*pattern == '{') {
+            size_t len = strcspn(path, "/");
 
-    if (strncmp(pattern, path, head) != 0) {
-        return false;
+            if (!add_param(param, path, len)) {
+                return false;
+            }
+            path += len;
+            pattern = strchr(pattern, '}') + 1;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
     }
-    size_t len = strcspn(path + head, "/");
-
-    if (len == 0 || len >= CLM_CP_PARAM_SIZE || strcmp(path + head + len, tail) != 0) {
-        return false;
-    }
-    memcpy(param, path + head, len);
-    param[len] = '\0';
-    return true;
+    return *path == '\0';
 }
 
 const struct clm_cp_route *clm_cp_route_find(enum clm_cp_listener listener, const char *method,

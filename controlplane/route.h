@@ -32,7 +32,7 @@ typedef enum clm_code (*clm_cp_handler_fn)(struct clm_cp_request *req, struct cl
 struct clm_cp_route {
     enum clm_cp_listener listener;
     const char *method;
-    const char *pattern; /* "{id}" stands for one path segment */
+    const char *pattern; /* "{id}", "{page}" stand for one path segment each */
     enum clm_cp_auth auth;
     bool idempotency_key; /* the header is required */
     size_t body_max;      /* bytes; 0: no body is read */
@@ -42,7 +42,7 @@ struct clm_cp_route {
 /* The table, in the order of the documentation. */
 const struct clm_cp_route *clm_cp_routes(size_t *out_count);
 
-/* Whether path fits pattern; what stood for {id} goes to param. */
+/* Whether path fits pattern; what stood for the names in braces goes to param, joined by "/". */
 bool clm_cp_route_match(const char *pattern, const char *path, char param[CLM_CP_PARAM_SIZE]);
 
 /*

@@ -11,6 +11,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "controlplane/connector.h"
+#include "controlplane/files.h"
 #include "controlplane/idem.h"
 #include "controlplane/jobs.h"
 #include "controlplane/orders.h"
@@ -211,6 +212,9 @@ static enum clm_code clean(struct clm_cp_worker *worker, struct clm_err *err)
     if (code == CLM_OK) {
         code = clm_cp_db_exec(tx.db, err, "DELETE FROM job_event WHERE at < ?1",
                               CLM_SQL(clm_sql_int(tx.now_s - EVENTS_KEEP_S)));
+    }
+    if (code == CLM_OK) {
+        code = clm_cp_files_clean(&tx, err);
     }
     return code == CLM_OK ? clm_cp_tx_commit(&tx, err) : code;
 }

@@ -30,6 +30,11 @@ static void patterns_match_whole_paths(void **state)
         {"/j/{id}/lease", "/j/x/leases", NULL},
         {"/j/{id}/lease", "/j//lease", NULL},
         {"/o/{id}/dcv/ready", "/o/x/dcv/ready", "x"},
+        {"/f/{id}/{page}", "/f/x/12", "x/12"},
+        {"/f/{id}/{page}", "/f/x", NULL},
+        {"/f/{id}/{page}", "/f/x/", NULL},
+        {"/f/{id}/{page}", "/f//1", NULL},
+        {"/f/{id}/{page}", "/f/x/1/2", NULL},
         {"/{id}", "/", NULL},
         {"/{id}", "/x", "x"},
     };
