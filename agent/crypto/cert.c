@@ -55,8 +55,8 @@ static enum clm_code parse_error(int rc, struct clm_err *err)
     }
 }
 
-static enum clm_code add_der(struct clm_cert_chain *chain, const uint8_t *der, size_t len,
-                             struct clm_err *err)
+enum clm_code clm_cert_chain_add(struct clm_cert_chain *chain, const uint8_t *der, size_t len,
+                                 struct clm_err *err)
 {
     CLM_CLEANUP(crt_free_p) mbedtls_x509_crt *crt = NULL;
     int rc;
@@ -90,7 +90,7 @@ static enum clm_code add_block(struct clm_cert_chain *chain, const struct clm_ar
     enum clm_code code = clm_armor_decode(block, &der, err);
 
     if (code == CLM_OK) {
-        code = add_der(chain, der.data, der.len, err);
+        code = clm_cert_chain_add(chain, der.data, der.len, err);
     }
     return code;
 }
@@ -141,7 +141,7 @@ enum clm_code clm_cert_chain_from_der(const uint8_t *der, size_t len,
     if (chain == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "certificate: no memory");
     }
-    code = add_der(chain, der, len, err);
+    code = clm_cert_chain_add(chain, der, len, err);
     if (code != CLM_OK) {
         (void)clm_err_wrap(err, code, "certificate");
         return code;

@@ -87,6 +87,9 @@ int64_t clm_cert_time(const mbedtls_x509_time *t);
 /* SANs only, no fallback to the CN; a name that is no host name is PARSE. */
 CLM_MUST_USE enum clm_code clm_cert_names_strict(const mbedtls_x509_crt *crt, struct clm_names *out,
                                                  struct clm_err *err);
+/* Adds one certificate in DER to the end. Errors: PARSE, LIMIT, UNSUPPORTED, NOMEM. */
+CLM_MUST_USE enum clm_code clm_cert_chain_add(struct clm_cert_chain *chain, const uint8_t *der,
+                                              size_t len, struct clm_err *err);
 /* CRYPTO: key is not the private half; NOMEM: not known. No message. */
 CLM_MUST_USE enum clm_code clm_cert_check_key(const mbedtls_x509_crt *crt,
                                               const struct clm_key *key);
