@@ -23,7 +23,7 @@ enum clm_cert_file {
     CLM_CERT_FILE_PKCS12,
     CLM_CERT_FILE_JKS,
     CLM_CERT_FILE_JCEKS,
-    CLM_CERT_FILE_OTHER_STORE, /* BKS, UBER, BCFKS, CMS that is encrypted: not supported */
+    CLM_CERT_FILE_OTHER_STORE, /* of BouncyCastle: BKS, UBER, BCFKS; not supported */
     CLM_CERT_FILE__COUNT
 };
 

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
+#include <string.h>
+
+#include "agent/base/str.h"
+#include "agent/keystore/jks.h"
+
+#define REPLACEMENT 0xfffdu
+
+static bool is_high(uint32_t unit)
+{
+    return unit >= 0xd800 && unit < 0xdc00;
+}
+
+static bool is_low(uint32_t unit)
+{
+    return unit >= 0xdc00 && unit < 0xe000;
+}
+
+/* One UTF-16 unit of modified UTF-8: one, two or three bytes. 0: malformed; else how many. */
+static size_t unit_at(const uint8_t *p, size_t len, uint32_t *out_unit)
+{
+    if (len >= 1 && p[0] < 0x80) {
+        *out_unit = p[0];
+        return 1;
+    }
+    if (len >= 2 && (p[0] & 0xe0u) == 0xc0 && (p[1] & 0xc0u) == 0x80) {
+        *out_unit = (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu);
+        return 2;
+    }
+    if (len >= 3 && (p[0] & 0xf0u) == 0xe0 && (p[1] & 0xc0u) == 0x80 && (p[2] & 0xc0u) == 0x80) {
+        *out_unit = (p[0] & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+        return 3;
+    }
+    return 0;
+}
+
+/* One character, from a pair of surrogates if need be. */
+static size_t char_at(const uint8_t *p, size_t len, uint32_t *out_char)
+{
+    size_t n = unit_at(p, len, out_char);
+    uint32_t low = 0;
+    size_t n_low;
+
+    if (n == 0 || (!is_high(*out_char) && !is_low(*out_char) && *out_char != 0)) {
+        return n;
+    }
+    n_low = unit_at(p + n, len - n, &low);
+    if (is_high(*out_char) && n_low > 0 && is_low(low)) {
+        *out_char = 0x10000 + ((*out_char - 0xd800) << 10) + (low - 0xdc00);
+        return n + n_low;
+    }
+    *out_char = REPLACEMENT;
+    return n;
+}
+
+static size_t put_utf8(uint32_t c, uint8_t dst[4])
+{
+    if (c < 0x80) {
+        dst[0] = (uint8_t)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        dst[0] = (uint8_t)(0xc0 | c >> 6);
+        dst[1] = (uint8_t)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    if (c < 0x10000) {
+        dst[0] = (uint8_t)(0xe0 | c >> 12);
+        dst[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
+        dst[2] = (uint8_t)(0x80 | (c & 0x3f));
+        return 3;
+    }
+    dst[0] = (uint8_t)(0xf0 | c >> 18);
+    dst[1] = (uint8_t)(0x80 | (c >> 12 & 0x3f));
+    dst[2] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
+    dst[3] = (uint8_t)(0x80 | (c & 0x3f));
+    return 4;
+}
+
+enum clm_code clm_jks_alias_decode(const uint8_t *data, size_t len,
+                                   char dst[CLM_KEYSTORE_ALIAS_SIZE], struct clm_err *err)
+{
+    size_t used = 0;
+
+    dst[0] = '\0';
+    while (len > 0) {
+        uint32_t c = 0;
+        uint8_t utf8[4];
+        size_t n = char_at(data, len, &c);
+        size_t n_out;
+
+        if (n == 0) {
+            return clm_err_set(err, CLM_E_PARSE, "alias is not text as Java writes it");
+        }
+        n_out = put_utf8(c, utf8);
+        if (used + n_out >= CLM_KEYSTORE_ALIAS_SIZE) {
+            return clm_err_set(err, CLM_E_LIMIT, "alias is longer than %d bytes",
+                               CLM_KEYSTORE_ALIAS_SIZE - 1);
+        }
+        memcpy(dst + used, utf8, n_out);
+        used += n_out;
+        data += n;
+        len -= n;
+    }
+    dst[used] = '\0';
+    return CLM_OK;
+}
+
+/* The character at the start of well-formed UTF-8. */
+static uint32_t utf8_char(const uint8_t *p, size_t n)
+{
+    static const uint8_t masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t c = p[0] & masks[n];
+
+    for (size_t i = 1; i < n; i++) {
+        c = c << 6 | (p[i] & 0x3fu);
+    }
+    return c;
+}
+
+/* The scripts with plain pairs of cases; the rest of Unicode keeps its case. */
+static uint32_t lower(uint32_t c)
+{
+    static const struct {
+        uint32_t first;
+        uint32_t last;
+        uint32_t distance;
+    } ranges[] = {
+        {'A', 'Z', 32},       {0xc0, 0xd6, 32},       {0xd8, 0xde, 32},   {0x391, 0x3a1, 32},
+        {0x3a3, 0x3ab, 32},   {0x400, 0x40f, 80},     {0x410, 0x42f, 32}, {0x531, 0x556, 48},
+        {0x388, 0x38a, 37},   {0x386, 0x386, 38},     {0x38c, 0x38c, 64}, {0x38e, 0x38f, 63},
+        {0xff21, 0xff3a, 32}, {0x10400, 0x10427, 40},
+    };
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(ranges); i++) {
+        if (c >= ranges[i].first && c <= ranges[i].last) {
+            return c + ranges[i].distance;
+        }
+    }
+    /* Latin Extended-A, where even is upper in two runs and odd in two others */
+    if ((c >= 0x100 && c <= 0x12f) || (c >= 0x132 && c <= 0x137) || (c >= 0x14a && c <= 0x177)) {
+        return c | 1;
+    }
+    if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e)) {
+        return (c & 1) != 0 ? c + 1 : c;
+    }
+    return c;
+}
+
+static size_t put_unit(uint32_t unit, uint8_t dst[4])
+{
+    if (unit == 0) { /* never as one zero byte */
+        dst[0] = 0xc0;
+        dst[1] = 0x80;
+        return 2;
+    }
+    return put_utf8(unit, dst); /* below 0x10000: at most three bytes */
+}
+
+static enum clm_code add_char(uint32_t c, struct clm_buf *out, struct clm_err *err)
+{
+    uint8_t bytes[8];
+    size_t n;
+
+    if (c < 0x10000) {
+        n = put_unit(c, bytes);
+    } else {
+        n = put_unit(0xd800 + ((c - 0x10000) >> 10), bytes);
+        n += put_unit(0xdc00 + ((c - 0x10000) & 0x3ff), bytes + n);
+    }
+    return clm_buf_add(out, bytes, n, err);
+}
+
+enum clm_code clm_jks_alias_encode(const char *alias, struct clm_buf *out, struct clm_err *err)
+{
+    const uint8_t *p = (const uint8_t *)alias;
+    size_t len = strlen(alias);
+    size_t start = out->len;
+    enum clm_code code = clm_buf_add(out, "\0\0", 2, err);
+
+    if (!clm_str_is_utf8(alias, len) || len >= CLM_KEYSTORE_ALIAS_SIZE) {
+        return clm_err_set(err, CLM_E_INVAL, "alias is no UTF-8 of less than %d bytes",
+                           CLM_KEYSTORE_ALIAS_SIZE);
+    }
+    while (len > 0 && code == CLM_OK) {
+        size_t n = clm_str_utf8_len(p, len);
+
+        code = add_char(lower(utf8_char(p, n)), out, err);
+        p += n;
+        len -= n;
+    }
+    if (code == CLM_OK) {
+        size_t size = out->len - start - 2;
+
+        out->data[start] = (uint8_t)(size >> 8);
+        out->data[start + 1] = (uint8_t)size;
+    }
+    return code;
+}
+
+enum clm_code clm_jks_utf16(const struct clm_buf *password, struct clm_buf *out,
+                            struct clm_err *err)
+{
+    const uint8_t *p = password->data;
+    size_t len = password->len;
+    enum clm_code code = CLM_OK;
+
+    if (len > 0 && !clm_str_is_utf8(p, len)) {
+        return clm_err_set(err, CLM_E_UNSUPPORTED, "password is not UTF-8");
+    }
+    while (len > 0 && code == CLM_OK) {
+        size_t n = clm_str_utf8_len(p, len);
+        uint32_t c = utf8_char(p, n);
+        uint32_t high = c < 0x10000 ? c : 0xd800 + ((c - 0x10000) >> 10);
+        uint32_t low = 0xdc00 + ((c - 0x10000) & 0x3ff);
+        const uint8_t units[4] = {(uint8_t)(high >> 8), (uint8_t)high, (uint8_t)(low >> 8),
+                                  (uint8_t)low};
+
+        code = clm_buf_add(out, units, c < 0x10000 ? 2 : 4, err);
+        p += n;
+        len -= n;
+    }
+    return code;
+}
