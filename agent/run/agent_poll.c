@@ -92,13 +92,23 @@ static void note_skew(struct clm_agent *agent, const struct clm_poll_outcome *ou
     agent->skew_s = skew_s;
 }
 
+/* An answer may have been held for a minute: it speaks of the inventory that was the newest when the
+ * poll was sent, and another may have gone to the control plane since. */
+static bool is_current(const struct clm_agent *agent)
+{
+    char sent[CLM_DIGEST_TEXT_SIZE];
+
+    clm_inventory_sent_digest(agent->config, sent);
+    return strcmp(sent, agent->poll.inventory_digest) == 0;
+}
+
 static void take_orders(struct clm_agent *agent, const struct clm_poll_orders *orders,
                         int64_t now_s)
 {
     if (orders->renew_identity) {
         agent->renew_now = true;
     }
-    if (orders->scan && agent->next_scan_s > now_s &&
+    if (orders->scan && is_current(agent) && agent->next_scan_s > now_s &&
         !clm_children_has(&agent->children, "@scan") && agent->scan_failures == 0) {
         if (clm_inventory_sent(agent->config, "", NULL) == CLM_OK) {
             agent->next_scan_s = now_s;

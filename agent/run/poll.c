@@ -130,7 +130,6 @@ struct clm_json *clm_poll_body(const struct clm_config *config, struct clm_poll_
                                const struct clm_poll_facts *facts, size_t *out_leases)
 {
     struct clm_json *body = clm_json_new_object();
-    char digest[CLM_DIGEST_TEXT_SIZE];
 
     state->seq++;
     if (state->seq > state->seq_saved && clm_poll_save(config, state, NULL) != CLM_OK) {
@@ -142,8 +141,8 @@ struct clm_json *clm_poll_body(const struct clm_config *config, struct clm_poll_
     clm_json_set_int(body, "cursor", state->cursor);
     clm_json_set_str(body, "config_etag", "");
     clm_json_set_int(body, "trust_version", 1);
-    clm_inventory_sent_digest(config, digest);
-    clm_json_set_str(body, "inventory_digest", digest);
+    clm_inventory_sent_digest(config, state->inventory_digest);
+    clm_json_set_str(body, "inventory_digest", state->inventory_digest);
     clm_json_set_int(body, "slots_free", facts->slots_free);
     *out_leases = add_jobs(config, body);
     add_spool(config, body);

@@ -13,6 +13,7 @@
 #include "agent/base/err.h"
 #include "agent/base/json.h"
 #include "agent/run/backoff.h"
+#include "agent/run/inventory.h"
 #include "config/config.h"
 
 #define CLM_POLL_FLOOR_MS     2000 /* between two polls; protocol.md 7.6 rule 7 */
@@ -29,6 +30,8 @@ struct clm_poll_state {
     int64_t cursor;
     uint32_t spread_s;   /* reconnect_spread_s */
     uint32_t wait_max_s; /* as the server allows; 0: not said yet */
+    /* Not in the file: of the inventory that the newest poll spoke of. */
+    char inventory_digest[CLM_DIGEST_TEXT_SIZE];
 };
 
 /* Missing or damaged: from the beginning. */

@@ -159,6 +159,24 @@ static void orders_of_the_answer_are_kept(void **state)
     clm_record_done(&record);
 }
 
+/* A held answer speaks of the inventory of its poll; another may be with the control plane by now. */
+static void wish_for_an_inventory_that_came_meanwhile_is_no_wish(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)snprintf(f->agent.poll.inventory_digest, sizeof(f->agent.poll.inventory_digest),
+                   "sha256:%064d", 1);
+    f->agent.next_scan_s = NOW_S + 1000;
+    assert_int_equal(clm_inventory_sent(&f->home.config, "sha256:2", NULL), CLM_OK);
+    judge_body(f, "{\"body\":{\"cursor\":7,\"notices\":{\"inventory\":\"send\"}}}");
+    assert_int_equal(f->agent.next_scan_s, NOW_S + 1000);
+
+    assert_int_equal(clm_inventory_sent(&f->home.config, f->agent.poll.inventory_digest, NULL),
+                     CLM_OK);
+    judge_body(f, "{\"body\":{\"cursor\":7,\"notices\":{\"inventory\":\"send\"}}}");
+    assert_int_equal(f->agent.next_scan_s, NOW_S);
+}
+
 static void cancel_of_a_waiting_job_lets_it_ask_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -403,6 +421,7 @@ int main(void)
         WITH(since_is_kept_while_the_state_lasts),
         WITH(next_poll_of_a_204_is_its_header),
         WITH(orders_of_the_answer_are_kept),
+        WITH(wish_for_an_inventory_that_came_meanwhile_is_no_wish),
         WITH(cancel_of_a_waiting_job_lets_it_ask_at_once),
         WITH(a_bad_answer_is_no_reason_to_stop),
         WITH(pokes_are_limited),
