@@ -6,6 +6,7 @@
 #include "agent/net/tlsprobe.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "agent/base/str.h"
 #include "agent/model/names.h"
 #include "agent/net/curl_error.h"
+#include "agent/net/tls_kind.h"
 #include "agent/net/tls_messages.h"
 
 #define URL_SIZE    (CLM_DNS_NAME_SIZE + 32)
@@ -22,10 +24,12 @@
 
 struct probe {
     const struct clm_endpoint *endpoint;
+    bool old_only; /* see clm_tls_kind_set() */
     CURL *easy;
     struct curl_slist *connect_to;
     struct clm_tls_seen seen;
-    enum clm_code code; /* of the callback */
+    enum clm_kind_limit limit; /* of a handshake for one kind of key */
+    enum clm_code code;        /* of the callback */
     struct clm_err err;
     char url[URL_SIZE];
     char reason[CURL_ERROR_SIZE];
@@ -207,15 +211,36 @@ static void describe(const struct probe *p, CURLcode rc, struct clm_observation 
     clm_curl_clean(out->detail, sizeof(out->detail), reason);
 }
 
+/* Which of two certificates a server would show is asked by what the handshake offers. */
+static enum clm_code cannot_tell(const struct probe *p, struct clm_observation *out)
+{
+    out->result = CLM_PROBE_TLS_FAILED;
+    out->at_ms = clm_clock_now_ms();
+    (void)snprintf(out->detail, sizeof(out->detail),
+                   "cannot be told: this libcurl cannot ask for the %s certificate%s",
+                   strcmp(p->endpoint->key_kind, "ec") == 0 ? "ECDSA" : "RSA",
+                   p->limit == CLM_KIND_NONE ? "" : " in TLS 1.3, and the server speaks no other");
+    return CLM_OK;
+}
+
 static enum clm_code handshake(struct probe *p, struct clm_observation *out,
                                struct clm_buf *out_leaf_der, struct clm_err *err)
 {
     CURLcode rc = configure(p);
 
+    const bool has_kind = p->endpoint->key_kind[0] != '\0';
+    enum clm_code code = CLM_OK;
+
     if (rc != CURLE_OK) {
         return clm_err_set(err, rc == CURLE_OUT_OF_MEMORY ? CLM_E_NOMEM : CLM_E_UNSUPPORTED,
                            "this libcurl (%s) cannot probe: %s", curl_version(),
                            curl_easy_strerror(rc));
+    }
+    if (has_kind) {
+        code = clm_tls_kind_set(p->easy, p->endpoint->key_kind, p->old_only, &p->limit, err);
+    }
+    if (code != CLM_OK || (has_kind && p->limit == CLM_KIND_NONE)) {
+        return code != CLM_OK ? code : cannot_tell(p, out);
     }
     rc = curl_easy_perform(p->easy);
     if (rc == CURLE_URL_MALFORMAT) {
@@ -228,7 +253,7 @@ static enum clm_code handshake(struct probe *p, struct clm_observation *out,
         return clm_err_set(err, p->code, "%s", p->err.msg);
     }
     if (rc == CURLE_OK && p->seen.leaf.len == 0) {
-        enum clm_code code = leaf_from_certinfo(p, err);
+        code = leaf_from_certinfo(p, err);
         if (code != CLM_OK) {
             return code;
         }
@@ -236,6 +261,9 @@ static enum clm_code handshake(struct probe *p, struct clm_observation *out,
     out->result = judge(p, rc);
     out->at_ms = clm_clock_now_ms();
     describe(p, rc, out);
+    if (p->limit == CLM_KIND_UP_TO_TLS12 && strstr(out->detail, "protocol version") != NULL) {
+        return cannot_tell(p, out);
+    }
     if (out->result != CLM_PROBE_SERVED) {
         return CLM_OK;
     }
@@ -244,10 +272,11 @@ static enum clm_code handshake(struct probe *p, struct clm_observation *out,
     return clm_buf_add(out_leaf_der, p->seen.leaf.data, p->seen.leaf.len, err);
 }
 
-enum clm_code clm_tlsprobe(const struct clm_endpoint *endpoint, struct clm_observation *out,
-                           struct clm_buf *out_leaf_der, struct clm_err *err)
+enum clm_code clm_tlsprobe_as(const struct clm_endpoint *endpoint, bool old_only,
+                              struct clm_observation *out, struct clm_buf *out_leaf_der,
+                              struct clm_err *err)
 {
-    struct probe p = {.endpoint = endpoint, .seen = CLM_TLS_SEEN_INIT};
+    struct probe p = {.endpoint = endpoint, .old_only = old_only, .seen = CLM_TLS_SEEN_INIT};
 
     *out = (struct clm_observation){.result = CLM_PROBE_TLS_FAILED};
     clm_buf_reset(out_leaf_der);
@@ -261,4 +290,10 @@ enum clm_code clm_tlsprobe(const struct clm_endpoint *endpoint, struct clm_obser
     curl_slist_free_all(p.connect_to);
     clm_buf_done(&p.seen.leaf);
     return code;
+}
+
+enum clm_code clm_tlsprobe(const struct clm_endpoint *endpoint, struct clm_observation *out,
+                           struct clm_buf *out_leaf_der, struct clm_err *err)
+{
+    return clm_tlsprobe_as(endpoint, false, out, out_leaf_der, err);
 }

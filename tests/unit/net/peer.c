@@ -45,7 +45,7 @@ int peer_start(void **state)
     (void)close(out[1]);
     peer->input = in[1];
     FILE *lines = fdopen(out[0], "r");
-    while (lines != NULL && peer->n < 24 && fgets(line, sizeof(line), lines) != NULL) {
+    while (lines != NULL && peer->n < 32 && fgets(line, sizeof(line), lines) != NULL) {
         char *space = strchr(line, ' ');
         if (space == NULL) {
             break;

@@ -12,8 +12,8 @@ struct peer {
     pid_t pid;
     int input; /* closing it ends the peer */
     char dir[64];
-    char names[24][16];
-    uint16_t ports[24];
+    char names[32][16];
+    uint16_t ports[32];
     size_t n;
 };
 

@@ -17,7 +17,7 @@ import warnings
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.1 is there on purpose
@@ -26,8 +26,8 @@ DAY = datetime.timedelta(days=1)
 RELEASE = threading.Event()  # never set: what hangs hangs until the end
 
 
-def make_cert(cn, issuer=None, days=(-1, 30), ca=False, names=()):
-    key = ec.generate_private_key(ec.SECP256R1())
+def make_cert(cn, issuer=None, days=(-1, 30), ca=False, names=(), key=None):
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
     builder = (
         x509.CertificateBuilder()
@@ -153,12 +153,14 @@ def http(conn, number):
             conn.sendall(reply(b"", "404 Not Found"))
 
 
-def tls(cert, versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3), client_ca=None, sni=None):
+def tls(cert, versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3), client_ca=None, sni=None,
+        also=()):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version, context.maximum_version = versions
     if versions[0] < ssl.TLSVersion.TLSv1_2:
         context.set_ciphers("ALL:@SECLEVEL=0")
-    context.load_cert_chain(cert + ".pem", cert + ".key")
+    for one in (cert, *also):
+        context.load_cert_chain(one + ".pem", one + ".key")
     if client_ca:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(client_ca + ".pem")
@@ -195,6 +197,8 @@ def main(directory):
     ca, middle = make_cert("Test CA", ca=True), None
     middle = make_cert("Test Middle", ca, ca=True)
     other_ca = make_cert("Other CA", ca=True)
+    new_rsa = lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    rsa_ca = make_cert("RSA CA", ca=True, key=new_rsa())
     write(at("ca"), *ca)
     write(at("other-ca"), *other_ca)
     write(at("good"), *make_cert("good", middle, names=["good.example"]), chain=[middle[0]])
@@ -223,6 +227,16 @@ def main(directory):
     serve("self", tls(at("self")))
     serve("mutual13", tls(at("good"), (v.TLSv1_3, v.TLSv1_3), at("ca")))
     serve("mutual12", tls(at("good"), (v.TLSv1_2, v.TLSv1_2), at("ca")))
+    # the chain of the ECDSA certificate is signed by ECDSA keys, that of "rsa" by an RSA key; the
+    # leaf "mixed" has an EC key and an RSA issuer
+    write(at("rsa"), *make_cert("rsa", rsa_ca, names=["good.example"], key=new_rsa()))
+    write(at("mixed"), *make_cert("mixed", rsa_ca, names=["good.example"]))
+    both = [at("good")]
+    serve("both13", tls(at("rsa"), (v.TLSv1_3, v.TLSv1_3), also=both))
+    serve("both12", tls(at("rsa"), (v.TLSv1_2, v.TLSv1_2), also=both))
+    serve("both11", tls(at("rsa"), (v.TLSv1_1, v.TLSv1_1), also=both))
+    serve("both", tls(at("rsa"), also=both))
+    serve("mixed", tls(at("rsa"), also=[at("mixed")]))
     serve("silent", lambda conn, _: RELEASE.wait())
     serve("closing", lambda conn, _: conn.recv(1))
     print("ready", 0, flush=True)

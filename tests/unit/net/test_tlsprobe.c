@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/base/clock.h"
+#include "agent/net/tls_kind.h"
 #include "agent/net/tlsprobe.h"
 #include "tests/unit/net/peer.h"
 
@@ -155,6 +156,79 @@ static void a_leaf_beyond_the_callers_limit_is_an_error(void **state)
     clm_buf_done(&leaf);
 }
 
+/* A server with both shows the one that was asked for, whatever the version and whatever signed it. */
+static void a_kind_of_key_can_be_asked_for(void **state)
+{
+    static const struct {
+        const char *peer;
+        const char *kind;
+        bool old_only;
+        const char *leaf; /* NULL: none */
+        const char *version;
+        const char *detail;
+    } cases[] = {
+        {"both", "rsa", false, "rsa.der", "1.3", ""},
+        {"both", "ec", false, "good.der", "1.3", ""},
+        {"both13", "rsa", false, "rsa.der", "1.3", ""},
+        {"both13", "ec", false, "good.der", "1.3", ""},
+        {"both12", "rsa", false, "rsa.der", "1.2", ""},
+        {"both12", "ec", false, "good.der", "1.2", ""},
+        {"both11", "rsa", false, "rsa.der", "1.1", ""},
+        {"both11", "ec", false, "good.der", "1.1", ""},
+        {"mixed", "rsa", false, "rsa.der", "1.3", ""},
+        {"mixed", "ec", false, "mixed.der", "1.3", ""},
+        {"tls", "ec", false, "good.der", "1.3", ""},
+        {"tls", "rsa", false, NULL, "", "alert"},
+        {"tls12", "rsa", false, NULL, "", "alert"},
+        {"both", "rsa", true, "rsa.der", "1.2", ""},
+        {"both", "ec", true, "good.der", "1.2", ""},
+        {"both12", "rsa", true, "rsa.der", "1.2", ""},
+        {"tls", "rsa", true, NULL, "", "alert handshake failure"},
+        {"both13", "rsa", true, NULL, "", "cannot be told: this libcurl cannot ask for the RSA"},
+        {"both13", "ec", true, NULL, "", "cannot ask for the ECDSA certificate in TLS 1.3"},
+    };
+    const struct peer *peer = *state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        struct clm_endpoint e =
+            endpoint("127.0.0.1", peer_port(peer, cases[i].peer), "good.example");
+        struct clm_buf leaf = CLM_BUF_INIT(65536);
+        struct clm_buf expected = CLM_BUF_INIT(65536);
+        struct clm_observation seen;
+        struct clm_err err = {0};
+
+        (void)snprintf(e.key_kind, sizeof(e.key_kind), "%s", cases[i].kind);
+        assert_int_equal(clm_tlsprobe_as(&e, cases[i].old_only, &seen, &leaf, &err), CLM_OK);
+        if ((seen.result == CLM_PROBE_SERVED) != (cases[i].leaf != NULL) ||
+            strstr(seen.detail, cases[i].detail) == NULL) {
+            fail_msg("case %zu: %s: %s", i, clm_probe_result_name(seen.result), seen.detail);
+        }
+        assert_string_equal(seen.tls_version, cases[i].version);
+        assert_true(seen.at_ms > 0);
+        if (cases[i].leaf != NULL) {
+            peer_read(peer, cases[i].leaf, &expected);
+            assert_int_equal(leaf.len, expected.len);
+            assert_memory_equal(leaf.data, expected.data, leaf.len);
+        } else {
+            assert_int_equal(seen.result, CLM_PROBE_TLS_FAILED);
+            assert_int_equal(leaf.len, 0);
+        }
+        clm_buf_done(&leaf);
+        clm_buf_done(&expected);
+    }
+}
+
+static void another_kind_of_key_is_an_error(void **state)
+{
+    const struct peer *peer = *state;
+    struct clm_endpoint e = endpoint("127.0.0.1", peer_port(peer, "tls"), "");
+    struct clm_buf leaf = CLM_BUF_INIT(65536);
+    struct clm_observation seen;
+
+    (void)snprintf(e.key_kind, sizeof(e.key_kind), "dsa");
+    assert_int_equal(clm_tlsprobe(&e, &seen, &leaf, NULL), CLM_E_INVAL);
+    clm_buf_done(&leaf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +236,8 @@ int main(void)
         cmocka_unit_test(failures_are_results),
         cmocka_unit_test(nothing_is_resumed),
         cmocka_unit_test(bad_endpoints_are_errors),
+        cmocka_unit_test(a_kind_of_key_can_be_asked_for),
+        cmocka_unit_test(another_kind_of_key_is_an_error),
         cmocka_unit_test(a_leaf_beyond_the_callers_limit_is_an_error),
     };
     return cmocka_run_group_tests(tests, peer_start, peer_stop);
