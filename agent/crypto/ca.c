@@ -124,6 +124,11 @@ static void write_key_usage(struct clm_der *w, const struct work *work)
 
 static bool has_subject(const struct clm_ca_issue *issue)
 {
+    for (size_t i = 0; issue->subject != NULL && i < CLM_SUBJECT__COUNT; i++) {
+        if (issue->subject->field[i].n > 0) {
+            return true;
+        }
+    }
     return (issue->common_name != NULL && issue->common_name[0] != '\0') ||
            (issue->organization != NULL && issue->organization[0] != '\0');
 }
@@ -131,6 +136,7 @@ static bool has_subject(const struct clm_ca_issue *issue)
 static void write_extensions(struct clm_der *w, const struct work *work)
 {
     const struct clm_ca_issue *issue = work->issue;
+    const struct clm_ext_san san = {issue->names, issue->emails, issue->uris};
 
     clm_der_open(w, CLM_DER_CONTEXT_CONSTRUCTED(3));
     clm_der_open(w, CLM_DER_SEQUENCE);
@@ -138,7 +144,7 @@ static void write_extensions(struct clm_der *w, const struct work *work)
     write_key_usage(w, work);
     clm_ext_write_eku(w, issue->eku_server, issue->eku_client);
     /* Critical if there is no other name: RFC 5280 4.2.1.6. */
-    clm_ext_write_san(w, issue->names, issue->uris, !has_subject(issue));
+    clm_ext_write_san(w, &san, !has_subject(issue));
     write_ski(w, work);
     write_aki(w, work);
     if (issue->must_staple) {
@@ -151,9 +157,13 @@ static void write_extensions(struct clm_der *w, const struct work *work)
 static enum clm_code write_tbs(const struct work *work, struct clm_buf *out, struct clm_err *err)
 {
     const struct clm_ca_issue *issue = work->issue;
-    const struct clm_dn subject = {.organization = issue->organization,
-                                   .common_name = issue->common_name};
+    struct clm_dn subject = {.organization = issue->organization,
+                             .common_name = issue->common_name};
     struct clm_der w;
+
+    if (issue->subject != NULL) {
+        subject = clm_dn_of(issue->subject);
+    }
 
     clm_der_init(&w, out, err);
     clm_der_open(&w, CLM_DER_SEQUENCE);
@@ -180,13 +190,15 @@ static enum clm_code write_tbs(const struct work *work, struct clm_buf *out, str
 
 static enum clm_code check_issue(const struct clm_ca_issue *issue, struct clm_err *err)
 {
+    const struct clm_ext_san san = {issue->names, issue->emails, issue->uris};
+
     if (issue->not_after_s <= issue->not_before_s) {
         return clm_err_set(err, CLM_E_INVAL, "it would end before it begins");
     }
     if (issue->path_len > 127) {
         return clm_err_set(err, CLM_E_INVAL, "path length %d is beyond 127", issue->path_len);
     }
-    if (!has_subject(issue) && !clm_ext_has_san(issue->names, issue->uris)) {
+    if (!has_subject(issue) && !clm_ext_has_san(&san)) {
         return clm_err_set(err, CLM_E_INVAL, "it would have no name");
     }
     return CLM_OK;

@@ -17,15 +17,18 @@
 #include "agent/base/str.h"
 #include "agent/crypto/cert.h"
 #include "agent/crypto/key.h"
+#include "agent/model/csr_spec.h"
 #include "agent/model/names.h"
 
 /* Everything is borrowed. Zero-initialise it. */
 struct clm_ca_issue {
-    const char *common_name;  /* at most 64 characters; NULL or "": no CN */
-    const char *organization; /* NULL or "": none */
+    const char *common_name;           /* at most 64 characters; NULL or "": no CN */
+    const char *organization;          /* NULL or "": none */
+    const struct clm_subject *subject; /* instead of the two above; NULL: none */
     const struct clm_names *names;
-    const struct clm_strs *uris; /* SAN URI, ASCII */
-    const uint8_t *spki;         /* the subject's public key, as in struct clm_csr_info */
+    const struct clm_strs *emails; /* SAN e-mail, ASCII */
+    const struct clm_strs *uris;   /* SAN URI, ASCII */
+    const uint8_t *spki;           /* the subject's public key, as in struct clm_csr_info */
     size_t spki_len;
     int64_t not_before_s;
     int64_t not_after_s; /* inclusive (RFC 5280 4.1.2.5) */

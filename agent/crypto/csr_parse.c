@@ -12,7 +12,9 @@
 
 void clm_csr_info_done(struct clm_csr_info *info)
 {
+    clm_subject_done(&info->dn);
     clm_names_done(&info->names);
+    clm_strs_done(&info->emails);
     clm_strs_done(&info->uris);
     clm_buf_done(&info->spki_der);
     *info = (struct clm_csr_info){.spki_der = CLM_BUF_INIT(CLM_CSR_MAX)};
@@ -55,7 +57,7 @@ static bool split(const uint8_t *der, size_t len, struct parts *out)
 }
 
 static enum clm_code verify(const struct parts *parts, const struct clm_pubkey *pubkey,
-                            struct clm_err *err)
+                            enum clm_hash *out_hash, struct clm_err *err)
 {
     struct clm_signature_alg alg;
     unsigned char digest[MBEDTLS_MD_MAX_SIZE];
@@ -69,6 +71,7 @@ static enum clm_code verify(const struct parts *parts, const struct clm_pubkey *
     if (alg.is_rsa != (mbedtls_pk_get_type(pubkey->pk) == MBEDTLS_PK_RSA)) {
         return clm_err_set(err, CLM_E_CRYPTO, "signature algorithm does not fit the key");
     }
+    *out_hash = alg.hash;
     md = mbedtls_md_info_from_type(clm_hash_md(alg.hash));
     rc = md == NULL ? MBEDTLS_ERR_MD_FEATURE_UNAVAILABLE
                     : mbedtls_md(md, parts->info.raw, parts->info.raw_len, digest);
@@ -84,8 +87,9 @@ static enum clm_code verify(const struct parts *parts, const struct clm_pubkey *
     return CLM_OK;
 }
 
-/* The extensions inside the attribute extensionRequest; *out_len is 0 if there are none. */
-static bool find_extensions(const struct clm_tlv *attributes, struct clm_tlv *out)
+/* The extensions inside the attribute extensionRequest; out->raw_len is 0 if there are none. */
+static bool find_extensions(const struct clm_tlv *attributes, struct clm_tlv *out,
+                            bool *out_challenge)
 {
     struct clm_der_reader list = clm_der_enter(attributes);
     bool is_found = false;
@@ -104,6 +108,7 @@ static bool find_extensions(const struct clm_tlv *attributes, struct clm_tlv *ou
             !clm_der_at_end(&r)) {
             return false;
         }
+        *out_challenge = *out_challenge || clm_der_is(&oid, CLM_OID(CLM_OID_CHALLENGE));
         if (!clm_der_is(&oid, CLM_OID(CLM_OID_EXT_REQUEST))) {
             continue;
         }
@@ -126,7 +131,7 @@ static enum clm_code read_extensions(const struct parts *parts, struct clm_csr_i
     if (parts->attributes.raw == NULL) {
         return CLM_OK;
     }
-    if (!find_extensions(&parts->attributes, &list)) {
+    if (!find_extensions(&parts->attributes, &list, &out->has_challenge_password)) {
         return clm_err_set(err, CLM_E_PARSE, "attributes are malformed");
     }
     code = clm_ext_read(list.raw, list.raw_len, CLM_EXT_NAMES_STRICT, &ext, err);
@@ -136,9 +141,14 @@ static enum clm_code read_extensions(const struct parts *parts, struct clm_csr_i
     out->must_staple = ext.must_staple;
     out->eku_server = ext.eku_server;
     out->eku_client = ext.eku_client;
+    out->has_other_names = ext.has_other_san;
+    out->has_other_eku = ext.has_other_eku;
+    out->wants_ca = ext.is_ca;
     out->names = ext.names; /* moved */
+    out->emails = ext.emails;
     out->uris = ext.uris;
     ext.names = (struct clm_names){.dns = {NULL, 0}};
+    ext.emails = (struct clm_strs){NULL, 0};
     ext.uris = (struct clm_strs){NULL, 0};
     return CLM_OK;
 }
@@ -159,7 +169,10 @@ static enum clm_code parse(const uint8_t *der, size_t len, struct clm_csr_info *
     }
     code = clm_pubkey_from_spki(parts.spki.raw, parts.spki.raw_len, &pubkey, err);
     if (code == CLM_OK) {
-        code = verify(&parts, pubkey, err);
+        code = verify(&parts, pubkey, &out->hash, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_dn_read(parts.subject.raw, parts.subject.raw_len, &out->dn, NULL, err);
     }
     if (code == CLM_OK) {
         code = clm_buf_add(&out->spki_der, parts.spki.raw, parts.spki.raw_len, err);

@@ -31,6 +31,7 @@ enum {
     CLM_DER_IA5 = 0x16,
     CLM_DER_UTC_TIME = 0x17,
     CLM_DER_GENERALIZED_TIME = 0x18,
+    CLM_DER_BMP = 0x1e,
     CLM_DER_SEQUENCE = 0x30,
     CLM_DER_SET = 0x31,
 };
@@ -46,6 +47,7 @@ enum {
 #define CLM_OID_ORG           "\x55\x04\x0a"
 #define CLM_OID_ORG_UNIT      "\x55\x04\x0b"
 #define CLM_OID_EMAIL         "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"
+#define CLM_OID_CHALLENGE     "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07"
 #define CLM_OID_EXT_REQUEST   "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"
 #define CLM_OID_SKI           "\x55\x1d\x0e"
 #define CLM_OID_KEY_USAGE     "\x55\x1d\x0f"

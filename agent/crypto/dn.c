@@ -221,7 +221,132 @@ bool clm_dn_common_name(const uint8_t *der, size_t len, char *dst, size_t size)
     return is_found && !walk.is_bad;
 }
 
+/* ---- members ---- */
+
+static const struct {
+    const char *oid;
+    size_t oid_len;
+    enum clm_subject_field field;
+} members[] = {
+    {CLM_OID(CLM_OID_CN), CLM_SUBJECT_CN},       {CLM_OID(CLM_OID_ORG), CLM_SUBJECT_O},
+    {CLM_OID(CLM_OID_ORG_UNIT), CLM_SUBJECT_OU}, {CLM_OID(CLM_OID_LOCALITY), CLM_SUBJECT_L},
+    {CLM_OID(CLM_OID_STATE), CLM_SUBJECT_ST},    {CLM_OID(CLM_OID_COUNTRY), CLM_SUBJECT_C},
+    {CLM_OID(CLM_OID_EMAIL), CLM_SUBJECT_EMAIL},
+};
+
+/* Appends one character of at most 16 bits as UTF-8. */
+static enum clm_code add_char(unsigned c, struct clm_buf *out, struct clm_err *err)
+{
+    uint8_t bytes[3] = {(uint8_t)(0xe0u | (c >> 12)), (uint8_t)(0x80u | ((c >> 6) & 0x3fu)),
+                        (uint8_t)(0x80u | (c & 0x3fu))};
+
+    if (c < 0x80) {
+        bytes[0] = (uint8_t)c;
+        return clm_buf_add(out, bytes, 1, err);
+    }
+    if (c < 0x800) {
+        bytes[0] = (uint8_t)(0xc0u | (c >> 6));
+        bytes[1] = bytes[2];
+        return clm_buf_add(out, bytes, 2, err);
+    }
+    return clm_buf_add(out, bytes, 3, err);
+}
+
+/* BMPString has two bytes each, T61String is read as Latin-1, everything else as UTF-8. */
+static enum clm_code value_text(const struct clm_tlv *value, struct clm_buf *out,
+                                struct clm_err *err)
+{
+    size_t width = value->tag == CLM_DER_BMP ? 2 : 1;
+    enum clm_code code = CLM_OK;
+
+    if (value->tag != CLM_DER_BMP && value->tag != CLM_DER_T61) {
+        return clm_buf_add(out, value->value, value->len, err);
+    }
+    for (size_t i = 0; code == CLM_OK && i + width <= value->len; i += width) {
+        unsigned c = value->value[i];
+
+        code = add_char(width == 2 ? (c << 8) | value->value[i + 1] : c, out, err);
+    }
+    return code;
+}
+
+static enum clm_code leave_out(const struct clm_tlv *oid, const struct clm_tlv *value,
+                               struct clm_strs *left_out, struct clm_err *err)
+{
+    char text[CLM_DN_TEXT_SIZE] = "";
+    struct line line = {.dst = text};
+
+    if (left_out == NULL) {
+        return CLM_OK;
+    }
+    put_attribute(&line, oid, value);
+    return clm_strs_add(left_out, text, err);
+}
+
+static enum clm_code read_member(enum clm_subject_field field, const struct clm_tlv *value,
+                                 struct clm_subject *out, bool *out_taken, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(1024);
+    struct clm_strs *list = &out->field[field];
+    enum clm_code code = value_text(value, &text, err);
+
+    *out_taken = false;
+    if (code == CLM_E_NOMEM) {
+        return code;
+    }
+    if (code != CLM_OK ||
+        memchr(text.data != NULL ? text.data : (const uint8_t *)"", 0, text.len) != NULL ||
+        clm_subject_check(field, clm_buf_str(&text), NULL) != CLM_OK ||
+        list->n >= CLM_CSR_OUS_MAX) {
+        return CLM_OK;
+    }
+    if (field != CLM_SUBJECT_OU) {
+        clm_strs_done(list);
+    }
+    *out_taken = true;
+    return clm_strs_add(list, clm_buf_str(&text), err);
+}
+
+enum clm_code clm_dn_read(const uint8_t *der, size_t len, struct clm_subject *out,
+                          struct clm_strs *left_out, struct clm_err *err)
+{
+    struct walk walk = walk_of(der, len);
+    struct clm_tlv oid;
+    struct clm_tlv value;
+    enum clm_code code = CLM_OK;
+
+    while (code == CLM_OK && walk_next(&walk, &oid, &value)) {
+        bool is_taken = false;
+
+        for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(members); i++) {
+            if (clm_der_is(&oid, members[i].oid, members[i].oid_len)) {
+                code = read_member(members[i].field, &value, out, &is_taken, err);
+            }
+        }
+        if (code == CLM_OK && !is_taken) {
+            code = leave_out(&oid, &value, left_out, err);
+        }
+    }
+    if (code == CLM_OK && walk.is_bad) {
+        return clm_err_set(err, CLM_E_PARSE, "subject is malformed");
+    }
+    return code;
+}
+
 /* ---- writing ---- */
+
+struct clm_dn clm_dn_of(const struct clm_subject *subject)
+{
+    return (struct clm_dn){
+        .country = clm_subject_value(subject, CLM_SUBJECT_C),
+        .state = clm_subject_value(subject, CLM_SUBJECT_ST),
+        .locality = clm_subject_value(subject, CLM_SUBJECT_L),
+        .organization = clm_subject_value(subject, CLM_SUBJECT_O),
+        .ous = &subject->field[CLM_SUBJECT_OU],
+        .common_name = clm_subject_value(subject, CLM_SUBJECT_CN),
+        .email = clm_subject_value(subject, CLM_SUBJECT_EMAIL),
+    };
+}
 
 static size_t count_chars(const char *text)
 {

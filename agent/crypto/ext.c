@@ -4,9 +4,12 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#define TAG_DNS CLM_DER_CONTEXT(2) /* RFC 5280 4.2.1.6 GeneralName */
-#define TAG_URI CLM_DER_CONTEXT(6)
-#define TAG_IP  CLM_DER_CONTEXT(7)
+#include "agent/model/csr_spec.h"
+
+#define TAG_EMAIL CLM_DER_CONTEXT(1) /* RFC 5280 4.2.1.6 GeneralName */
+#define TAG_DNS   CLM_DER_CONTEXT(2)
+#define TAG_URI   CLM_DER_CONTEXT(6)
+#define TAG_IP    CLM_DER_CONTEXT(7)
 
 #define URI_MAX 2048 /* bytes; ours have 80 */
 
@@ -51,15 +54,17 @@ static void write_ascii(struct clm_der *w, uint8_t tag, const char *text)
     clm_der_text(w, tag, text);
 }
 
-bool clm_ext_has_san(const struct clm_names *names, const struct clm_strs *uris)
+bool clm_ext_has_san(const struct clm_ext_san *san)
 {
-    return (names != NULL && names->dns.n + names->ip.n > 0) || (uris != NULL && uris->n > 0);
+    return (san->names != NULL && san->names->dns.n + san->names->ip.n > 0) ||
+           (san->emails != NULL && san->emails->n > 0) || (san->uris != NULL && san->uris->n > 0);
 }
 
-void clm_ext_write_san(struct clm_der *w, const struct clm_names *names,
-                       const struct clm_strs *uris, bool is_critical)
+void clm_ext_write_san(struct clm_der *w, const struct clm_ext_san *san, bool is_critical)
 {
-    if (!clm_ext_has_san(names, uris)) {
+    const struct clm_names *names = san->names;
+
+    if (!clm_ext_has_san(san)) {
         return;
     }
     clm_ext_open(w, CLM_OID(CLM_OID_SAN), is_critical);
@@ -70,8 +75,11 @@ void clm_ext_write_san(struct clm_der *w, const struct clm_names *names,
     for (size_t i = 0; names != NULL && i < names->ip.n; i++) {
         write_ip(w, names->ip.v[i]);
     }
-    for (size_t i = 0; uris != NULL && i < uris->n; i++) {
-        write_ascii(w, TAG_URI, uris->v[i]);
+    for (size_t i = 0; san->emails != NULL && i < san->emails->n; i++) {
+        write_ascii(w, TAG_EMAIL, san->emails->v[i]);
+    }
+    for (size_t i = 0; san->uris != NULL && i < san->uris->n; i++) {
+        write_ascii(w, TAG_URI, san->uris->v[i]);
     }
     clm_der_close(w);
     clm_ext_close(w);
@@ -108,6 +116,7 @@ void clm_ext_write_must_staple(struct clm_der *w)
 void clm_ext_info_done(struct clm_ext_info *info)
 {
     clm_names_done(&info->names);
+    clm_strs_done(&info->emails);
     clm_strs_done(&info->uris);
     *info = (struct clm_ext_info){.has_san = false};
 }
@@ -173,7 +182,23 @@ static enum clm_code read_uri(const struct clm_tlv *tlv, enum clm_ext_names mode
     return clm_strs_add_once(uris, text, err);
 }
 
-/* Other kinds (mail, directory, other names) are no names a server is reached by: passed over. */
+static enum clm_code read_email(const struct clm_tlv *tlv, enum clm_ext_names mode,
+                                struct clm_strs *emails, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_sans_done) struct clm_sans one = {.emails = {NULL, 0}};
+    char buf[CLM_CSR_EMAIL_MAX + 1];
+    const char *text = name_text(tlv, buf, sizeof(buf));
+    enum clm_code code = text == NULL || emails->n >= CLM_NAMES_MAX
+                             ? CLM_E_INVAL
+                             : clm_sans_add(&one, CLM_SAN_EMAIL, text, NULL);
+
+    if (code == CLM_E_INVAL) {
+        return mode == CLM_EXT_NAMES_LENIENT ? CLM_OK : bad_name(text, err);
+    }
+    return code == CLM_OK ? clm_strs_add_once(emails, one.emails.v[0], err) : code;
+}
+
+/* Other kinds (directory, other names) are no names a server is reached by: passed over. */
 static enum clm_code read_san(const struct clm_tlv *value, enum clm_ext_names mode,
                               struct clm_ext_info *out, struct clm_err *err)
 {
@@ -197,6 +222,10 @@ static enum clm_code read_san(const struct clm_tlv *value, enum clm_ext_names mo
             code = read_ip(&name, mode, &out->names, err);
         } else if (name.tag == TAG_URI) {
             code = read_uri(&name, mode, &out->uris, err);
+        } else if (name.tag == TAG_EMAIL) {
+            code = read_email(&name, mode, &out->emails, err);
+        } else {
+            out->has_other_san = true;
         }
         if (code != CLM_OK) {
             return code;
@@ -219,13 +248,18 @@ static enum clm_code read_eku(const struct clm_tlv *value, enum clm_ext_names mo
     out->has_eku = true;
     for (r = clm_der_enter(&seq); !clm_der_at_end(&r);) {
         bool is_any;
+        bool is_server;
+        bool is_client;
 
         if (!clm_der_take(&r, CLM_DER_OID, &oid)) {
             return clm_err_set(err, CLM_E_PARSE, "extended key usage is malformed");
         }
         is_any = clm_der_is(&oid, CLM_OID(CLM_OID_EKU_ANY));
-        out->eku_server |= is_any || clm_der_is(&oid, CLM_OID(CLM_OID_EKU_SERVER));
-        out->eku_client |= is_any || clm_der_is(&oid, CLM_OID(CLM_OID_EKU_CLIENT));
+        is_server = clm_der_is(&oid, CLM_OID(CLM_OID_EKU_SERVER));
+        is_client = clm_der_is(&oid, CLM_OID(CLM_OID_EKU_CLIENT));
+        out->eku_server |= is_any || is_server;
+        out->eku_client |= is_any || is_client;
+        out->has_other_eku |= !is_server && !is_client;
     }
     return CLM_OK;
 }
@@ -247,6 +281,22 @@ static enum clm_code read_tls_feature(const struct clm_tlv *value, enum clm_ext_
     return CLM_OK;
 }
 
+static enum clm_code read_basic(const struct clm_tlv *value, enum clm_ext_names mode,
+                                struct clm_ext_info *out, struct clm_err *err)
+{
+    struct clm_der_reader r = clm_der_enter(value);
+    struct clm_tlv seq = {0};
+    struct clm_tlv ca = {0};
+
+    (void)mode;
+    if (!clm_der_take(&r, CLM_DER_SEQUENCE, &seq)) {
+        return clm_err_set(err, CLM_E_PARSE, "basic constraints are malformed");
+    }
+    r = clm_der_enter(&seq);
+    out->is_ca = clm_der_take(&r, CLM_DER_BOOLEAN, &ca) && ca.len == 1 && ca.value[0] != 0;
+    return CLM_OK;
+}
+
 typedef enum clm_code (*read_fn)(const struct clm_tlv *value, enum clm_ext_names mode,
                                  struct clm_ext_info *out, struct clm_err *err);
 
@@ -258,6 +308,7 @@ static const struct {
     {CLM_OID(CLM_OID_SAN), read_san},
     {CLM_OID(CLM_OID_EKU), read_eku},
     {CLM_OID(CLM_OID_TLS_FEATURE), read_tls_feature},
+    {CLM_OID(CLM_OID_BASIC), read_basic},
 };
 
 /* One Extension: its OID, and the content of its OCTET STRING. */

@@ -16,10 +16,15 @@
 void clm_ext_open(struct clm_der *w, const char *oid, size_t oid_len, bool is_critical);
 void clm_ext_close(struct clm_der *w);
 
-/* Nothing is written if both lists are empty or NULL. INVAL a name that cannot be encoded. */
-void clm_ext_write_san(struct clm_der *w, const struct clm_names *names,
-                       const struct clm_strs *uris, bool is_critical);
-bool clm_ext_has_san(const struct clm_names *names, const struct clm_strs *uris);
+/* Alternative names to be written; borrowed, each may be NULL. */
+struct clm_ext_san {
+    const struct clm_names *names;
+    const struct clm_strs *emails;
+    const struct clm_strs *uris;
+};
+/* Nothing is written if all lists are empty or NULL. INVAL a name that cannot be encoded. */
+void clm_ext_write_san(struct clm_der *w, const struct clm_ext_san *san, bool is_critical);
+bool clm_ext_has_san(const struct clm_ext_san *san);
 void clm_ext_write_eku(struct clm_der *w, bool server, bool client);
 void clm_ext_write_must_staple(struct clm_der *w);
 
@@ -30,10 +35,14 @@ enum clm_ext_names {
 
 struct clm_ext_info {
     struct clm_names names;
+    struct clm_strs emails;
     struct clm_strs uris;
     bool has_san;
+    bool has_other_san; /* a directory name, other name ...: passed over */
     bool has_eku;
-    bool eku_server; /* also by anyExtendedKeyUsage */
+    bool has_other_eku; /* neither server nor client */
+    bool is_ca;         /* basic constraints */
+    bool eku_server;    /* also by anyExtendedKeyUsage */
     bool eku_client;
     bool must_staple;
 };
