@@ -42,7 +42,7 @@ enum clm_code clm_opt_defaults(const struct clm_opt *table, void *object, struct
     for (const struct clm_opt *opt = table; opt->key != NULL; opt++) {
         enum clm_code code = CLM_OK;
 
-        if (opt->fallback == NULL || opt->type == CLM_OPT_MAP) {
+        if (opt->fallback == NULL || opt->type == CLM_OPT_MAP || opt->type == CLM_OPT_TREE) {
             continue;
         }
         code = opt->type == CLM_OPT_LIST
@@ -245,11 +245,26 @@ static enum clm_code apply_map(const struct walk *walk, const struct clm_opt *op
     return CLM_OK;
 }
 
+static enum clm_code apply_tree(const struct walk *walk, const struct clm_opt *opt,
+                                const struct clm_yaml *node, struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+
+    if (clm_yaml_kind(node) != CLM_YAML_MAP) {
+        return wrong_type(walk, opt, node, err);
+    }
+    for (const struct clm_yaml *item = clm_yaml_first(node); code == CLM_OK && item != NULL;
+         item = clm_yaml_next(item)) {
+        code = clm_opt_set_tree(opt, item, walk->file, walk->object, err);
+    }
+    return code;
+}
+
 static enum clm_code apply_option(const struct walk *walk, const struct clm_opt *opt,
                                   const struct clm_yaml *node, struct clm_err *err)
 {
     size_t i = (size_t)(opt - walk->table);
-    bool many = opt->type == CLM_OPT_LIST || opt->type == CLM_OPT_MAP;
+    bool many = opt->type == CLM_OPT_LIST || opt->type == CLM_OPT_MAP || opt->type == CLM_OPT_TREE;
     const char *earlier = walk->seen->at[i].file;
     struct clm_opt_place place = place_of(walk, node);
 
@@ -269,6 +284,9 @@ static enum clm_code apply_option(const struct walk *walk, const struct clm_opt 
     }
     if (opt->type == CLM_OPT_MAP) {
         return apply_map(walk, opt, node, err);
+    }
+    if (opt->type == CLM_OPT_TREE) {
+        return apply_tree(walk, opt, node, err);
     }
     if (clm_yaml_kind(node) != CLM_YAML_SCALAR || clm_yaml_is_null(node)) {
         return wrong_type(walk, opt, node, err);

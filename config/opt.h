@@ -14,6 +14,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
+#include "agent/base/json.h"
 #include "config/yaml.h"
 
 #define CLM_OPTS_MAX 64 /* rows of a table */
@@ -25,6 +26,7 @@ enum clm_opt_type {
     CLM_OPT_BOOL, /* bool */
     CLM_OPT_LIST, /* struct clm_strs */
     CLM_OPT_MAP,  /* struct clm_policy_webroot * at offset, count (size_t) at count_offset */
+    CLM_OPT_TREE, /* struct clm_json *: an object of objects by name; each is given to check */
 };
 
 /* What a text, or one element of a list, or one value of a map must look like. */
@@ -50,9 +52,11 @@ struct clm_opt {
     int64_t min;
     int64_t max;
     const char *const *choices; /* NULL-ended */
-    const char *fallback;       /* default as text; a list's elements are parted by a space */
-    const char *text;           /* one or two sentences for the manual */
-    const char *since;          /* version that brought it */
+    /* Of a TREE: is this one well-formed? The message begins with the member. */
+    enum clm_code (*check)(const struct clm_json *value, struct clm_err *err);
+    const char *fallback; /* default as text; a list's elements are parted by a space */
+    const char *text;     /* one or two sentences for the manual */
+    const char *since;    /* version that brought it */
 };
 
 /* Where each row of a table was set; row i of the table is element i. */
@@ -101,7 +105,14 @@ CLM_MUST_USE enum clm_code clm_opt_set(const struct clm_opt *opt, const char *te
 CLM_MUST_USE enum clm_code clm_opt_set_entry(const struct clm_opt *opt, const char *name,
                                              const char *value, const struct clm_opt_place *place,
                                              void *object, struct clm_err *err);
-/* Empties a list or map. */
+/* Adds name: a map of texts, true, false, lists and maps, to a tree. Errors: CONFIG also for a name
+ * that is there; NOMEM. */
+CLM_MUST_USE enum clm_code clm_opt_set_tree(const struct clm_opt *opt, const struct clm_yaml *node,
+                                            const char *file, void *object, struct clm_err *err);
+/* Appends a tree as YAML in flow style, which is JSON; tree may be NULL. */
+CLM_MUST_USE enum clm_code clm_opt_show_tree(const struct clm_json *tree, struct clm_buf *out,
+                                             struct clm_err *err);
+/* Empties a list, map or tree. */
 void clm_opt_clear(const struct clm_opt *opt, void *object);
 /* Appends the value as YAML on one line: "30", "[a, b]". Errors: NOMEM, LIMIT. */
 CLM_MUST_USE enum clm_code clm_opt_show(const struct clm_opt *opt, const void *object,

@@ -42,6 +42,8 @@ const char *clm_opt_type_words(const struct clm_opt *opt)
         return opt->form == CLM_FORM_PATH ? "list of absolute paths" : "list of texts";
     case CLM_OPT_MAP:
         return "map of names to absolute paths";
+    case CLM_OPT_TREE:
+        return "map of names to maps";
     }
     return "value";
 }
@@ -173,7 +175,12 @@ static enum clm_code check_text(const struct clm_opt *opt, const char *text,
         return REFUSE(place, err, "%s", opt->key,
                       "must be printable ASCII of less than 4096 bytes");
     }
-    if (text[0] == '\0' && opt->form != CLM_FORM_PROXY) {
+    if (text[0] == '\0' && opt->type == CLM_OPT_TEXT && opt->fallback != NULL &&
+        opt->fallback[0] == '\0') {
+        dst[0] = '\0'; /* none, as by default */
+        return CLM_OK;
+    }
+    if (text[0] == '\0') {
         return REFUSE(place, err, "%s", opt->key, "is empty");
     }
     fault = normalise(opt, text, dst);
@@ -268,6 +275,7 @@ enum clm_code clm_opt_set(const struct clm_opt *opt, const char *text, bool is_p
         code = check_text(opt, text, place, value, err);
         return code == CLM_OK ? clm_strs_add_once(at(opt, object), value, err) : code;
     case CLM_OPT_MAP:
+    case CLM_OPT_TREE:
         break;
     }
     return clm_err_set(err, CLM_E_BUG, "option '%s' is not set from one text", opt->key);
@@ -331,6 +339,11 @@ void clm_opt_clear(const struct clm_opt *opt, void *object)
         free(*items);
         *items = NULL;
         *count_of(opt, object) = 0;
+    } else if (opt->type == CLM_OPT_TREE) {
+        struct clm_json **tree = at(opt, object);
+
+        clm_json_free(*tree);
+        *tree = NULL;
     }
 }
 
@@ -414,6 +427,8 @@ enum clm_code clm_opt_show(const struct clm_opt *opt, const void *object, struct
     case CLM_OPT_MAP:
         memcpy(&n, (const unsigned char *)object + opt->count_offset, sizeof(n));
         return show_map(*(struct clm_policy_webroot *const *)value, n, out, err);
+    case CLM_OPT_TREE:
+        return clm_opt_show_tree(*(struct clm_json *const *)value, out, err);
     }
     return clm_err_set(err, CLM_E_BUG, "option '%s' has no known type", opt->key);
 }

@@ -28,6 +28,18 @@ static const char *const managers[] = {"certbot", "certmonger", "acme.sh", "lego
                                        "mod_md",  "caddy",      "traefik", "getssl", "uacme",
                                        "cpanel",  "plesk",      NULL};
 
+static const char *const subject_fields[] = {"cn", "o", "ou", "l", "st", "c", "email", NULL};
+static const char *const purposes[] = {"server", "client", NULL};
+
+static enum clm_code check_template(const struct clm_json *value, struct clm_err *err)
+{
+    struct clm_csr_spec spec;
+    enum clm_code code = clm_csr_template_read(value, &spec, err);
+
+    clm_csr_spec_done(&spec);
+    return code;
+}
+
 static const struct clm_opt options[] = {
     {.key = "state_dir",
      .type = CLM_OPT_TEXT,
@@ -252,6 +264,24 @@ static const struct clm_opt options[] = {
      .fallback = "false",
      .text = "Allow certificates that hold a wildcard name.",
      .since = "0.1.0"},
+    {.key = "policy.names.emails",
+     .type = CLM_OPT_LIST,
+     .form = CLM_FORM_ANY,
+     AT(policy.emails),
+     SIZE(policy.emails),
+     .fallback = "",
+     .text = "Mail addresses that certificates may hold, such as *@example.com. An asterisk stands "
+             "for any run of characters. The empty default allows none.",
+     .since = "0.1.0"},
+    {.key = "policy.names.uris",
+     .type = CLM_OPT_LIST,
+     .form = CLM_FORM_ANY,
+     AT(policy.uris),
+     SIZE(policy.uris),
+     .fallback = "",
+     .text = "URIs that certificates may hold, such as spiffe://example.com/*. An asterisk stands "
+             "for any run of characters. The empty default allows none.",
+     .since = "0.1.0"},
     {.key = "policy.key_types",
      .type = CLM_OPT_LIST,
      .form = CLM_FORM_CHOICE,
@@ -260,6 +290,62 @@ static const struct clm_opt options[] = {
      .choices = key_types,
      .fallback = "ec-p256 ec-p384 rsa-2048 rsa-3072 rsa-4096",
      .text = "Types of private keys that may be made.",
+     .since = "0.1.0"},
+    {.key = "policy.subject.fields",
+     .type = CLM_OPT_LIST,
+     .form = CLM_FORM_CHOICE,
+     AT(policy.subject_fields),
+     SIZE(policy.subject_fields),
+     .choices = subject_fields,
+     .fallback = "cn o ou l st c email",
+     .text = "Members that the subject of a certificate request may have.",
+     .since = "0.1.0"},
+    {.key = "policy.eku",
+     .type = CLM_OPT_LIST,
+     .form = CLM_FORM_CHOICE,
+     AT(policy.eku),
+     SIZE(policy.eku),
+     .choices = purposes,
+     .fallback = "server",
+     .text = "Purposes (extended key usage) that may be asked for.",
+     .since = "0.1.0"},
+    {.key = "policy.key_reuse",
+     .type = CLM_OPT_BOOL,
+     AT(policy.key_reuse),
+     SIZE(policy.key_reuse),
+     .fallback = "false",
+     .text = "A private key that is in use may get another certificate, and a request may be sent "
+             "again. A key that leaked once then stays leaked.",
+     .since = "0.1.0"},
+    {.key = "policy.ca_bundle",
+     .type = CLM_OPT_TEXT,
+     .form = CLM_FORM_PATH,
+     AT(policy.ca_bundle),
+     SIZE(policy.ca_bundle),
+     .fallback = "",
+     .text = "File with the certificates of the CAs, in PEM, at one of which the chain of every "
+             "certificate that is issued or deployed must end. Empty: the chain must be sound, but "
+             "may end anywhere.",
+     .since = "0.1.0"},
+    {.key = "policy.csr_templates",
+     .type = CLM_OPT_TREE,
+     AT(policy.csr_templates),
+     .size = sizeof(void *),
+     .check = check_template,
+     .fallback = "",
+     .text =
+         "Templates of certificate requests by the name that jobs use for them. Members: subject "
+         "(o, ou, l, st, c, email), key_type, hash, must_staple, eku, challenge_password_ref, key.",
+     .since = "0.1.0"},
+    {.key = "policy.secrets",
+     .type = CLM_OPT_MAP,
+     .form = CLM_FORM_PATH,
+     AT(policy.secrets),
+     .size = sizeof(void *),
+     .count_offset = offsetof(struct clm_config, policy.n_secrets),
+     .fallback = "",
+     .text = "Files with passwords by the name that jobs and templates use for them. Each must be "
+             "readable by root alone; its first line counts.",
      .since = "0.1.0"},
     {.key = "policy.write_roots",
      .type = CLM_OPT_LIST,

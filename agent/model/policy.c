@@ -14,6 +14,12 @@ void clm_policy_done(struct clm_policy *policy)
         clm_strs_done(&policy->names_allow);
         clm_strs_done(&policy->names_deny);
         clm_strs_done(&policy->key_types);
+        clm_strs_done(&policy->emails);
+        clm_strs_done(&policy->uris);
+        clm_strs_done(&policy->subject_fields);
+        clm_strs_done(&policy->eku);
+        clm_json_free(policy->csr_templates);
+        free(policy->secrets);
         clm_strs_done(&policy->write_roots);
         clm_strs_done(&policy->take_over);
         free(policy->webroots);

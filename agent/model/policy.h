@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 #include "agent/base/err.h"
+#include "agent/base/json.h"
 #include "agent/base/str.h"
+#include "agent/model/csr_spec.h"
 #include "agent/model/declared.h"
 #include "agent/model/names.h"
 
@@ -54,6 +56,15 @@ struct clm_policy {
     } tomcat_manager;
     struct clm_policy_hook *hooks; /* programs of root's that plans may run */
     size_t n_hooks;
+    struct clm_strs emails; /* globs of mail addresses in certificates; default: empty = none */
+    struct clm_strs uris;   /* globs of URIs in certificates; default: empty = none */
+    struct clm_strs subject_fields; /* members a request may have; default: all */
+    struct clm_strs eku;            /* "server", "client"; default: server */
+    bool key_reuse;                 /* a private key may get another certificate; default false */
+    char ca_bundle[4096];           /* where an issued chain must end; "" not checked */
+    struct clm_json *csr_templates; /* objects by name (csr_spec.h); NULL: none */
+    struct clm_policy_webroot *secrets; /* name and file, 0600 */
+    size_t n_secrets;
     struct clm_declared *files; /* targets "file:NAME" */
     size_t n_files;
 };
@@ -86,5 +97,30 @@ const struct clm_declared *clm_policy_find_file(const struct clm_policy *policy,
 /* NULL if no webroot of that name is declared. */
 const struct clm_policy_webroot *clm_policy_find_webroot(const struct clm_policy *policy,
                                                          const char *name);
+
+/* ---- requests: policy_csr.c ---- */
+
+/* Names as clm_policy_check_names(), and every mail address and URI. */
+CLM_MUST_USE enum clm_code clm_policy_check_sans(const struct clm_policy *policy,
+                                                 const struct clm_sans *sans, struct clm_err *err);
+/* The mail addresses and URIs alone. */
+CLM_MUST_USE enum clm_code clm_policy_check_more_sans(const struct clm_policy *policy,
+                                                      const struct clm_strs *emails,
+                                                      const struct clm_strs *uris,
+                                                      struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_policy_check_subject(const struct clm_policy *policy,
+                                                    const struct clm_subject *subject,
+                                                    struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_policy_check_eku(const struct clm_policy *policy, bool server,
+                                                bool client, struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_policy_check_key_reuse(const struct clm_policy *policy,
+                                                      struct clm_err *err);
+/* The path of a declared secret. Errors: PERM none of that name. */
+CLM_MUST_USE enum clm_code clm_policy_find_secret(const struct clm_policy *policy, const char *name,
+                                                  const char **out_path, struct clm_err *err);
+/* An object for clm_csr_template_read(). Errors: PERM none of that name. */
+CLM_MUST_USE enum clm_code clm_policy_find_template(const struct clm_policy *policy,
+                                                    const char *name, const struct clm_json **out,
+                                                    struct clm_err *err);
 
 #endif
