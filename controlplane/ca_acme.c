@@ -15,8 +15,8 @@
 #define WELL_KNOWN      "/.well-known/acme-challenge/"
 #define ACME_TIMEOUT_MS 15000
 #define POLL_MAX_S      30
-#define POLL_FIRST_MS   50U /* most CAs decide within a second: then twice as long each time ... */
-#define POLL_QUICK      4   /* ... for so many times; after that in whole seconds */
+#define POLL_FIRST_MS   25U /* most CAs decide within a second: then twice as long each time ... */
+#define POLL_QUICK      5   /* ... for so many times; after that in whole seconds */
 
 struct session {
     struct clm_cp_work *work;
