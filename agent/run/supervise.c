@@ -24,6 +24,7 @@
 #include "agent/base/log.h"
 #include "agent/base/str.h"
 #include "agent/base/user.h"
+#include "agent/run/rest.h"
 #include "agent/run/run.h"
 
 #define LISTEN_FD    3
@@ -296,6 +297,7 @@ static enum clm_code turn(struct supervisor *s, struct clm_err *err)
         {.fd = may_start_host ? s->listen_fd : -1, .events = POLLIN},
     };
 
+    clm_rest();
     int got = poll(fds, 2, (int)wait_ms);
     if (got < 0 && errno != EINTR) {
         return clm_err_sys(err, errno, "wait for events");
