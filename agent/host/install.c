@@ -5,11 +5,14 @@
 #include "agent/host/internal.h"
 #include "deployers/deployer.h"
 
+#define USUAL_DEADLINE_MS 30000u /* of plans for servers that reload in seconds; design.md 6 */
+
 /* How the outcome of a transaction is told to the control plane (protocol.md 7.13). */
 static const char *const outcome_names[CLM_TXN__COUNT] = {
     [CLM_TXN_FAILED] = "failed",       [CLM_TXN_NOOP] = "skipped",
     [CLM_TXN_SUCCEEDED] = "succeeded", [CLM_TXN_ROLLED_BACK] = "rolled_back",
     [CLM_TXN_BLOCKED] = "failed",      [CLM_TXN_NEEDS_HUMAN] = "failed",
+    [CLM_TXN_WAITING] = "succeeded", /* effects.state says the rest */
 };
 
 static const char *const error_names[CLM_E__COUNT] = {
@@ -160,6 +163,14 @@ static enum clm_code keep_generation(struct clm_host *host, const struct clm_ins
                           : code;
 }
 
+/* The configured one, unless the product is known to need longer: Java starts for a minute. */
+static void set_deadline(struct clm_step *step, uint32_t configured_ms)
+{
+    if (step->deadline_ms <= USUAL_DEADLINE_MS || step->deadline_ms < configured_ms) {
+        step->deadline_ms = configured_ms;
+    }
+}
+
 static enum clm_code make_plan(struct clm_host_call *call, const struct clm_service *service,
                                const struct clm_target *target, const struct clm_bundle *bundle,
                                struct clm_plan *plan, struct clm_err *err)
@@ -178,7 +189,7 @@ static enum clm_code make_plan(struct clm_host_call *call, const struct clm_serv
     code = deployer->plan(call->host->io, service, target, bundle, plan, err);
     for (size_t i = 0; code == CLM_OK && i < plan->n_steps; i++) {
         if (plan->steps[i].kind == CLM_STEP_VERIFY) {
-            plan->steps[i].deadline_ms = call->host->config->deploy.deadline_s * 1000u;
+            set_deadline(&plan->steps[i], call->host->config->deploy.deadline_s * 1000u);
         }
     }
     return code == CLM_OK ? code : clm_host_problem_code(call, "E_STATE", code);
@@ -211,6 +222,7 @@ enum clm_code clm_host_install(struct clm_host_call *call, const struct clm_inst
         .policy = &host->config->policy,
         .on_event = on_txn_event,
         .event_arg = &session,
+        .secrets = clm_host_secrets(host),
     };
     CLM_CLEANUP(clm_plan_done) struct clm_plan plan = {.n_steps = 0};
     struct clm_txn_outcome outcome;
@@ -220,14 +232,16 @@ enum clm_code clm_host_install(struct clm_host_call *call, const struct clm_inst
     enum clm_code code = clm_host_plan(call, install->target, install->bundle, &plan, err);
 
     if (code == CLM_OK) {
-        code = clm_store_import(host->store, &plan, host->io->now_s(host->io->ctx), NULL, err);
+        code = clm_store_import(host->store, &plan, &env.secrets, host->io->now_s(host->io->ctx),
+                                NULL, err);
     }
     if (code != CLM_OK) {
         return code;
     }
     clm_ignore(clm_txn_deploy(&env, &plan, install->bundle, install->expect_current_sha256,
                               &outcome, err));
-    is_in_place = outcome.result == CLM_TXN_SUCCEEDED || outcome.result == CLM_TXN_NOOP;
+    is_in_place = outcome.result == CLM_TXN_SUCCEEDED || outcome.result == CLM_TXN_NOOP ||
+                  outcome.result == CLM_TXN_WAITING;
     if (is_in_place) {
         code = keep_generation(host, install, &now, err);
     }

@@ -12,6 +12,7 @@
 #include "agent/job/store.h"
 #include "agent/job/txn.h"
 #include "agent/model/job.h"
+#include "agent/model/secret.h"
 #include "agent/model/target.h"
 
 #define CLM_HOST_SKEW_S                                                                            \
@@ -108,6 +109,9 @@ CLM_MUST_USE enum clm_code clm_host_bundle_take(struct clm_host_call *call,
                                                 const struct clm_issued *issued,
                                                 struct clm_cert_info *out_leaf,
                                                 struct clm_err *err);
+
+/* Passwords for plans; borrows host. secrets.c */
+struct clm_secret_source clm_host_secrets(struct clm_host *host);
 
 /* What install.c is to do: put the bundle where the target keeps its certificate. */
 struct clm_install {

@@ -37,7 +37,9 @@ static void add_recovered(struct clm_json *list, const struct clm_txn_outcome *o
 /* A transaction that had committed before the crash: its generation may not be written yet. */
 static void repair_generation(struct clm_host *host, const struct clm_txn_outcome *outcome)
 {
-    if (outcome->result == CLM_TXN_SUCCEEDED && outcome->after_sha256[0] != '\0') {
+    bool is_new = outcome->result == CLM_TXN_SUCCEEDED || outcome->result == CLM_TXN_WAITING;
+
+    if (is_new && outcome->after_sha256[0] != '\0') {
         clm_ignore(clm_store_generation_add(host->store, outcome->target, outcome->after_sha256,
                                             host->config->deploy.retain,
                                             host->io->now_s(host->io->ctx), NULL));
@@ -47,8 +49,10 @@ static void repair_generation(struct clm_host *host, const struct clm_txn_outcom
 enum clm_code clm_host_recover(struct clm_host *host, bool boot, struct clm_json *recovered,
                                struct clm_err *err)
 {
-    const struct clm_txn_env env = {
-        .dir = host->dir, .io = host->io, .policy = &host->config->policy};
+    const struct clm_txn_env env = {.dir = host->dir,
+                                    .io = host->io,
+                                    .policy = &host->config->policy,
+                                    .secrets = clm_host_secrets(host)};
     struct clm_txn_outcomes outcomes = {0};
     enum clm_code code = clm_txn_recover(&env, boot, &outcomes, err);
 

@@ -21,6 +21,7 @@
 #include "agent/base/json.h"
 #include "agent/model/bundle.h"
 #include "agent/model/plan.h"
+#include "agent/model/secret.h"
 #include "agent/model/target.h"
 
 #define CLM_KEY_REF_SIZE      65       /* "key_<ULID>" or any [A-Za-z0-9_-]{1,64}, and a NUL */
@@ -142,12 +143,14 @@ CLM_MUST_USE enum clm_code clm_store_target_list(struct clm_store *store, struct
  * clm_store_import() - keeps what a target holds before its first deployment, as generation 0
  *
  * In      plan    names the target's files (FILE_PUT steps); they are read, nothing is written there
+ *         secrets of keystores and encrypted keys; NULL: none are known
  * Out     out_imported  false if the target has generations already, or has no certificate with a
  *                 key yet (first installation), or they do not match; may be NULL
- * Errors  PERM, IO, LIMIT. A file that is no certificate is not an error: there is nothing to keep.
+ * Errors  PERM, IO, LIMIT; those of passwords. A file that is no certificate is not an error: there is nothing to keep.
  */
 CLM_MUST_USE enum clm_code clm_store_import(struct clm_store *store, const struct clm_plan *plan,
-                                            int64_t now_s, bool *out_imported, struct clm_err *err);
+                                            const struct clm_secret_source *secrets, int64_t now_s,
+                                            bool *out_imported, struct clm_err *err);
 
 /* ---- history: one line of JSON for each transaction ---- */
 

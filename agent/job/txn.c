@@ -88,7 +88,7 @@ static enum clm_code roll_back(struct clm_txn *t, bool must_reload, enum clm_cod
     return t->out->err.code;
 }
 
-static enum clm_code commit(struct clm_txn *t, struct clm_err *err)
+static enum clm_code commit(struct clm_txn *t, enum clm_txn_result result, struct clm_err *err)
 {
     int64_t start_ms = clm_txn_mono_ms(t);
     enum clm_code code;
@@ -98,12 +98,13 @@ static enum clm_code commit(struct clm_txn *t, struct clm_err *err)
     clm_txn_step_done(t, "commit", code == CLM_OK ? "ok" : "failed", start_ms, NULL);
     if (code != CLM_OK) {
         /* On disk or not: nobody knows. The new files work; recovery reads what came of it. */
-        (void)clm_err_wrap(err, code, "the new certificate is served, but could not be committed");
+        (void)clm_err_wrap(err, code,
+                           "the new certificate is in place, but could not be committed");
         return clm_txn_end(t, CLM_TXN_BLOCKED, code, err);
     }
     memcpy(t->out->after_sha256, t->rec.new_leaf, sizeof(t->out->after_sha256));
     clean_up(t);
-    return clm_txn_end(t, CLM_TXN_SUCCEEDED, CLM_OK, NULL);
+    return clm_txn_end(t, result, CLM_OK, NULL);
 }
 
 /* ---- steps ---- */
@@ -148,9 +149,48 @@ static enum clm_code not_proved(struct clm_txn *t, enum clm_code code, struct cl
                           "the old certificate has expired, so the new one stays: %s",
                           err != NULL ? err->msg : "");
         t->out->is_degraded = true;
-        return commit(t, err);
+        return commit(t, CLM_TXN_SUCCEEDED, err);
     }
     return roll_back(t, true, code, err);
+}
+
+/* Nobody may restart it. A server that reads its files without being told is proved all the same,
+ * and one that breaks with them goes back. */
+static enum clm_code look_who_serves(struct clm_txn *t, enum clm_txn_result *out,
+                                     struct clm_err *err)
+{
+    int64_t start_ms = clm_txn_mono_ms(t);
+    bool is_new = false;
+    enum clm_code code;
+
+    *out = CLM_TXN_SUCCEEDED;
+    if (t->out->n_endpoints == 0) {
+        return CLM_OK;
+    }
+    clm_txn_phase(t, "verify");
+    code = clm_txn_look_quietly(t, &is_new, err);
+    if (code != CLM_OK) {
+        clm_txn_step_done(t, "verify", "failed", start_ms, NULL);
+    } else if (is_new) {
+        return timed(t, "verify", verify, err);
+    } else {
+        *out = CLM_TXN_WAITING;
+        clm_txn_step_done(t, "reload", "skipped", start_ms,
+                          "the old certificate is served until the server is restarted");
+    }
+    return code;
+}
+
+static enum clm_code leave_waiting(struct clm_txn *t, struct clm_err *err)
+{
+    enum clm_txn_result result = CLM_TXN_WAITING;
+    enum clm_code code = look_who_serves(t, &result, err);
+
+    if (code != CLM_OK) {
+        return roll_back(t, true, code, err);
+    }
+    t->out->is_proved = t->out->n_endpoints > 0 && result == CLM_TXN_SUCCEEDED;
+    return commit(t, result, err);
 }
 
 static enum clm_code after_swap(struct clm_txn *t, struct clm_err *err)
@@ -159,6 +199,9 @@ static enum clm_code after_swap(struct clm_txn *t, struct clm_err *err)
 
     if (code == CLM_OK) {
         code = not_cancelled(t, err);
+    }
+    if (code == CLM_OK && clm_plan_waits(&t->rec.plan)) {
+        return leave_waiting(t, err);
     }
     if (code == CLM_OK) {
         code = timed(t, "reload", reload, err);
@@ -171,7 +214,7 @@ static enum clm_code after_swap(struct clm_txn *t, struct clm_err *err)
         return not_proved(t, code, err);
     }
     t->out->is_proved = t->out->n_endpoints > 0;
-    return commit(t, err);
+    return commit(t, CLM_TXN_SUCCEEDED, err);
 }
 
 static enum clm_code install(struct clm_txn *t, struct clm_err *err)
@@ -211,21 +254,26 @@ static bool all_serve_new(const struct clm_txn *t)
 /* The files are right, but not served: somebody forgot to reload. */
 static enum clm_code refresh(struct clm_txn *t, struct clm_err *err)
 {
+    enum clm_txn_result result = CLM_TXN_SUCCEEDED;
     enum clm_code code;
 
     if (all_serve_new(t)) {
         t->out->is_proved = t->out->n_endpoints > 0;
         return clm_txn_end(t, CLM_TXN_NOOP, CLM_OK, NULL);
     }
-    code = timed(t, "reload", reload, err);
-    if (code == CLM_OK) {
-        code = timed(t, "verify", verify, err);
+    if (clm_plan_waits(&t->rec.plan)) {
+        code = look_who_serves(t, &result, err);
+    } else {
+        code = timed(t, "reload", reload, err);
+        if (code == CLM_OK) {
+            code = timed(t, "verify", verify, err);
+        }
     }
     if (code != CLM_OK) {
         return clm_txn_end(t, CLM_TXN_FAILED, code, err);
     }
-    t->out->is_proved = true;
-    return clm_txn_end(t, CLM_TXN_SUCCEEDED, CLM_OK, NULL);
+    t->out->is_proved = result == CLM_TXN_SUCCEEDED;
+    return clm_txn_end(t, result, CLM_OK, NULL);
 }
 
 /* ---- */

@@ -24,6 +24,7 @@
 #include "agent/model/plan.h"
 #include "agent/model/policy.h"
 #include "agent/model/probe.h"
+#include "agent/model/secret.h"
 
 #define CLM_TXN_FILES_MAX     16 /* FILE_PUT steps of a plan; nginx with two key types takes 4 */
 #define CLM_TXN_ENDPOINTS_MAX 64 /* over all VERIFY steps */
@@ -40,8 +41,9 @@ struct clm_txn_event {
 };
 
 struct clm_txn_env {
-    const char *dir;         /* the host half's state directory, absolute, exists */
-    const struct clm_io *io; /* run signal unit_state unit_reload probe now_s mono_ms sleep_ms */
+    const char *dir;                 /* the host half's state directory, absolute, exists */
+    const struct clm_io *io;         /* run run_env stat signal unit_state unit_reload unit_restart
+                                http (here) probe now_s mono_ms sleep_ms */
     const struct clm_policy *policy; /* write roots; NULL: none are checked (recovery, tests) */
     void (*on_event)(void *arg, const struct clm_txn_event *event); /* NULL: nobody listens */
     void *event_arg;
@@ -50,7 +52,8 @@ struct clm_txn_env {
     /* Waits before reloads that are tried again in a rollback; NULL: 1 s, 5 s, 25 s. */
     const uint32_t *reload_retry_ms;
     size_t n_reload_retry;
-    uint32_t check_timeout_ms;  /* for CHECK and POST_CHECK programs; 0: 30,000 */
+    struct clm_secret_source secrets; /* passwords of keystores, keys and managers */
+    uint32_t check_timeout_ms;        /* for CHECK and POST_CHECK programs; 0: 30,000 */
     uint32_t reload_timeout_ms; /* 0: 90,000 (reliability: systemd's own DefaultTimeoutStartSec) */
 };
 
@@ -63,13 +66,15 @@ enum clm_txn_result {
                             the next recovery tries again */
     CLM_TXN_NEEDS_HUMAN, /* a foreign edit, a lost copy, or the server does not take the old files
                             back: err says what to do */
+    CLM_TXN_WAITING,     /* installed and committed; the old certificate is served until somebody
+                            restarts the server */
     CLM_TXN__COUNT
 };
 
 struct clm_txn_step {
     char name[64];      /* "preflight" "check" "baseline" "prepare" "stage" "swap" "post-check"
                               "reload" "verify" "commit" "rollback" "rollback-reload"
-                              "rollback-verify" "cleanup" "recover" */
+                              "rollback-verify" "cleanup" "recover" "keystore" */
     const char *status; /* "ok", "failed", "skipped", "warning"; a literal */
     int64_t ms;
     char detail[CLM_TXN_DETAIL_SIZE]; /* "" or one line; never key material */
@@ -130,7 +135,7 @@ void clm_txn_outcome_to_json(const struct clm_txn_outcome *outcome, struct clm_j
  * Out     out     always valid, also on error; for clm_txn_outcome_done()
  * Effect  see docs/journal.md. Temporary files ".<name>.clmbot.<hex>" beside the targets meanwhile.
  * Blocks  for checks, reload and probes: up to the plan's deadline twice, and the retries.
- * Errors  CLM_OK: SUCCEEDED or NOOP. Else the code of the first failure, the same as out->err;
+ * Errors  CLM_OK: SUCCEEDED, NOOP or WAITING. Else the code of the first failure, the same as out->err;
  *         out->result says what is in place. Before anything changed (FAILED): CONFLICT the target
  *         changed, is hard-linked, mounted or not as expected; PERM policy or file system; CONFIG a
  *         CHECK said no; INVAL the bundle does not fit the plan; CANCELLED. After: VERIFY, IO ...

@@ -66,9 +66,6 @@ CLM_MUST_USE enum clm_code clm_txn_take_plan(struct clm_txn *t, const struct clm
 CLM_MUST_USE enum clm_code clm_txn_preflight(struct clm_txn *t, const struct clm_plan *plan,
                                              const struct clm_bundle *bundle,
                                              const char *expect_old_sha256, struct clm_err *err);
-/* Programs of that kind; CONFIG with the last line of output if one says no. */
-CLM_MUST_USE enum clm_code clm_txn_run_checks(struct clm_txn *t, enum clm_step_kind kind,
-                                              struct clm_err *err);
 
 /* ---- txn_files.c: changes targets ---- */
 
@@ -86,10 +83,27 @@ CLM_MUST_USE enum clm_code clm_txn_undo(struct clm_txn *t, struct clm_err *err);
 CLM_MUST_USE enum clm_code clm_txn_is_all_new(struct clm_txn *t, bool *out_all_new,
                                               struct clm_err *err);
 
-/* ---- txn_serve.c: reload and handshakes ---- */
+/* ---- txn_reload.c: programs, and the ways to reload ---- */
 
+/* Programs of that kind; CONFIG with their output if one says no. */
+CLM_MUST_USE enum clm_code clm_txn_run_checks(struct clm_txn *t, enum clm_step_kind kind,
+                                              struct clm_err *err);
+/* May the plan's RELOAD steps be done, as far as that can be told before? PERM policy and programs
+ * that others can change; CONFLICT a unit that does not run; those of passwords. */
+CLM_MUST_USE enum clm_code clm_txn_check_reloads(struct clm_txn *t, struct clm_err *err);
 /* The plan's RELOAD steps, once. */
 CLM_MUST_USE enum clm_code clm_txn_reload(struct clm_txn *t, struct clm_err *err);
+/* Is a unit that the plan reloads down? False also where nobody knows. */
+bool clm_txn_is_down(const struct clm_txn *t);
+/* Does a reload of this plan start the program again, so that nobody answers for a while? */
+bool clm_txn_may_be_slow(const struct clm_txn *t);
+
+/* ---- txn_serve.c: handshakes ---- */
+
+/* Nothing was reloaded: looks at each endpoint. out_new: every counted one shows the new leaf
+ * already. Errors: VERIFY one that worked shows neither the old nor the new leaf. */
+CLM_MUST_USE enum clm_code clm_txn_look_quietly(struct clm_txn *t, bool *out_new,
+                                                struct clm_err *err);
 /* One handshake with each endpoint of the record; decides which are counted. */
 CLM_MUST_USE enum clm_code clm_txn_baseline(struct clm_txn *t, struct clm_err *err);
 /* Waits until all counted endpoints serve the new leaf (or, is_rollback, the old one), at most

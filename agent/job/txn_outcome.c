@@ -7,9 +7,13 @@
 #include "agent/job/txn_int.h"
 
 static const char *const result_names[CLM_TXN__COUNT] = {
-    [CLM_TXN_FAILED] = "failed",       [CLM_TXN_NOOP] = "noop",
-    [CLM_TXN_SUCCEEDED] = "succeeded", [CLM_TXN_ROLLED_BACK] = "rolled_back",
-    [CLM_TXN_BLOCKED] = "blocked",     [CLM_TXN_NEEDS_HUMAN] = "needs_human",
+    [CLM_TXN_FAILED] = "failed",
+    [CLM_TXN_NOOP] = "noop",
+    [CLM_TXN_SUCCEEDED] = "succeeded",
+    [CLM_TXN_ROLLED_BACK] = "rolled_back",
+    [CLM_TXN_BLOCKED] = "blocked",
+    [CLM_TXN_NEEDS_HUMAN] = "needs_human",
+    [CLM_TXN_WAITING] = "waiting_for_restart",
 };
 
 static const char *const served_names[] = {

@@ -5,94 +5,16 @@
 #include <string.h>
 
 #include "agent/base/fs.h"
-#include "agent/base/proc.h"
 #include "agent/base/str.h"
 #include "agent/crypto/armor.h"
 #include "agent/crypto/cert.h"
 #include "agent/crypto/hash.h"
-#include "agent/crypto/key.h"
+#include "agent/job/txn_build.h"
 #include "agent/job/txn_int.h"
 
-#define CHECK_TIMEOUT_MS 30000u
-#define SPARE_BYTES      1048576u /* left free for others; reliability.md 4.4 P2 */
-#define KEY_MODE         0600u
-#define CERT_MODE        0644u
-
-static bool has_key(enum clm_content content)
-{
-    return content == CLM_CONTENT_KEY || content == CLM_CONTENT_KEY_FULLCHAIN;
-}
-
-static bool has_leaf(enum clm_content content)
-{
-    return content == CLM_CONTENT_LEAF || content == CLM_CONTENT_FULLCHAIN ||
-           content == CLM_CONTENT_KEY_FULLCHAIN;
-}
-
-/* ---- content ---- */
-
-/* PEM blocks in one file must begin on lines of their own. */
-static enum clm_code add_pem(struct clm_buf *out, const struct clm_buf *pem, struct clm_err *err)
-{
-    enum clm_code code = clm_buf_add(out, pem->data, pem->len, err);
-
-    if (code == CLM_OK && out->len > 0 && out->data[out->len - 1] != '\n') {
-        code = clm_buf_add_str(out, "\n", err);
-    }
-    return code;
-}
-
-static enum clm_code build(const struct clm_bundle *bundle, const struct clm_buf *key,
-                           enum clm_content content, struct clm_buf *out, struct clm_err *err)
-{
-    bool is_full = content == CLM_CONTENT_FULLCHAIN || content == CLM_CONTENT_KEY_FULLCHAIN;
-    enum clm_code code = CLM_OK;
-
-    if (has_leaf(content)) {
-        code = add_pem(out, &bundle->leaf_pem, err);
-    }
-    if (code == CLM_OK && (is_full || content == CLM_CONTENT_CHAIN)) {
-        code = add_pem(out, &bundle->chain_pem, err);
-    }
-    if (code == CLM_OK && has_key(content)) {
-        code = add_pem(out, key, err);
-    }
-    if (code == CLM_OK && out->len == 0) {
-        code = clm_err_set(err, CLM_E_INVAL,
-                           "the certificate came without intermediates, and the plan has a file "
-                           "for them");
-    }
-    return code;
-}
-
-/* The key, if a step needs it, proved to be the leaf's. */
-static enum clm_code read_key(const struct clm_plan *plan, const struct clm_bundle *bundle,
-                              struct clm_buf *out, struct clm_err *err)
-{
-    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
-    char spki[CLM_SHA256_HEX_SIZE];
-    bool is_needed = false;
-    enum clm_code code;
-
-    for (size_t i = 0; i < plan->n_steps; i++) {
-        is_needed = is_needed ||
-                    (plan->steps[i].kind == CLM_STEP_FILE_PUT && has_key(plan->steps[i].content));
-    }
-    if (!is_needed) {
-        return CLM_OK;
-    }
-    code = clm_fs_read(bundle->key_path, CLM_KEY_PEM_MAX, out, err);
-    if (code == CLM_OK) {
-        code = clm_key_from_pem(out->data, out->len, &key, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_key_spki_sha256_hex(key, spki, err);
-    }
-    if (code == CLM_OK && strcmp(spki, bundle->leaf.spki_sha256) != 0) {
-        code = clm_err_set(err, CLM_E_INVAL, "the key is not the certificate's");
-    }
-    return code == CLM_OK ? code : clm_err_wrap(err, code, "key of the new certificate");
-}
+#define SPARE_BYTES 1048576u /* left free for others; reliability.md 4.4 P2 */
+#define KEY_MODE    0600u
+#define CERT_MODE   0644u
 
 /* ---- targets ---- */
 
@@ -142,6 +64,12 @@ static enum clm_code read_old(struct clm_txn_file *file, const struct clm_fsat_s
     return CLM_OK;
 }
 
+static uint32_t default_mode(const struct clm_step *step)
+{
+    return clm_content_has_key(step->content) || clm_format_is_keystore(step->format) ? KEY_MODE
+                                                                                      : CERT_MODE;
+}
+
 static enum clm_code look_at(struct clm_txn_file *file, const struct clm_step *step,
                              struct clm_err *err)
 {
@@ -153,8 +81,7 @@ static enum clm_code look_at(struct clm_txn_file *file, const struct clm_step *s
             return refuse(file, "does not exist", err);
         }
         file->old_absent = true;
-        file->new_version.mode =
-            step->mode != 0 ? step->mode & 0777u : (has_key(step->content) ? KEY_MODE : CERT_MODE);
+        file->new_version.mode = step->mode != 0 ? step->mode & 0777u : default_mode(step);
         file->new_version.uid = step->uid;
         file->new_version.gid = step->gid;
         return CLM_OK;
@@ -214,15 +141,32 @@ static enum clm_code fill_file(struct clm_txn *t, const struct clm_step *step,
     if (code == CLM_OK) {
         code = clm_fsat_temp_name(file->name, file->back, err);
     }
-    if (code == CLM_OK) {
-        code = look_at(file, step, err);
-    }
-    return code != CLM_OK ? code : check_place(t, file, err);
+    return code != CLM_OK ? code : look_at(file, step, err);
 }
 
-static enum clm_code add_file(struct clm_txn *t, const struct clm_step *step,
-                              const struct clm_bundle *bundle, const struct clm_buf *key,
-                              struct clm_err *err)
+/* Keystores are opened again after they were written: worth a line of its own. */
+static enum clm_code make_content(struct clm_txn *t, const struct clm_txn_maker *maker,
+                                  const struct clm_step *step, struct clm_txn_file *file,
+                                  struct clm_err *err)
+{
+    int64_t start_ms = clm_txn_mono_ms(t);
+    enum clm_code code =
+        clm_txn_build(maker, step, file->old_absent ? NULL : &file->old_data, &file->data, err);
+
+    if (code != CLM_OK) {
+        return clm_err_wrap(err, code, "'%s/%s'", file->dir, file->name);
+    }
+    file->new_version.size_bytes = file->data.len;
+    clm_sha256_hex(file->data.data, file->data.len, file->new_version.sha256);
+    if (clm_format_is_keystore(step->format) &&
+        strcmp(file->new_version.sha256, file->old_version.sha256) != 0) {
+        clm_txn_step_done(t, "keystore", "ok", start_ms, "'%s' made and opened again", file->name);
+    }
+    return CLM_OK;
+}
+
+static enum clm_code add_file(struct clm_txn *t, const struct clm_txn_maker *maker,
+                              const struct clm_step *step, struct clm_err *err)
 {
     struct clm_txn_file *file;
     enum clm_code code;
@@ -234,13 +178,11 @@ static enum clm_code add_file(struct clm_txn *t, const struct clm_step *step,
     if (file == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "files");
     }
-    code = build(bundle, key, step->content, &file->data, err);
-    if (code != CLM_OK) {
-        return code;
+    code = fill_file(t, step, file, err);
+    if (code == CLM_OK) {
+        code = make_content(t, maker, step, file, err);
     }
-    file->new_version.size_bytes = file->data.len;
-    clm_sha256_hex(file->data.data, file->data.len, file->new_version.sha256);
-    return fill_file(t, step, file, err);
+    return code != CLM_OK ? code : check_place(t, file, err);
 }
 
 /* ---- the certificate that is there ---- */
@@ -266,24 +208,44 @@ static void leaf_of(const struct clm_buf *pem, char *dst)
 }
 
 /* Expired, if that can be told; a certificate that cannot be parsed counts as good. */
-static bool is_expired(const struct clm_buf *pem, int64_t now_s)
+static bool is_expired(const struct clm_cert_chain *chain, int64_t now_s)
 {
-    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
     CLM_CLEANUP(clm_cert_info_done) struct clm_cert_info info = {0};
 
-    return clm_cert_chain_from_pem(pem->data, pem->len, &chain, NULL) == CLM_OK &&
-           clm_cert_info(chain, 0, &info, NULL) == CLM_OK && info.not_after_s < now_s;
+    return clm_cert_info(chain, 0, &info, NULL) == CLM_OK && info.not_after_s < now_s;
 }
 
-static void find_old_leaf(struct clm_txn *t, size_t i, const struct clm_step *step)
+static bool may_hold_leaf(const struct clm_step *step)
 {
-    const struct clm_io *io = t->env->io;
-    const struct clm_txn_file *file = &t->rec.files[i];
+    return clm_content_has_leaf(step->content) || clm_format_is_keystore(step->format);
+}
 
-    if (has_leaf(step->content) && !file->old_absent && t->rec.old_leaf[0] == '\0') {
-        leaf_of(&file->old_data, t->rec.old_leaf);
-        t->rec.is_old_expired = is_expired(&file->old_data, io->now_s(io->ctx));
+static enum clm_code find_old_leaf(struct clm_txn *t, const struct clm_txn_maker *maker,
+                                   const struct clm_step *step, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_txn_parts_done) struct clm_txn_parts parts = {0};
+    const struct clm_io *io = t->env->io;
+    const struct clm_txn_file *file = &t->rec.files[t->rec.n_files - 1];
+    size_t len = 0;
+    const uint8_t *der;
+    enum clm_code code;
+
+    if (file->old_absent || t->rec.old_leaf[0] != '\0' || !may_hold_leaf(step)) {
+        return CLM_OK;
     }
+    if (step->format == CLM_FORMAT_PEM) { /* also one that cannot be parsed has a hash */
+        leaf_of(&file->old_data, t->rec.old_leaf);
+    }
+    code = clm_txn_take_apart(maker, step, &file->old_data, false, &parts, err);
+    if (code != CLM_OK) {
+        return clm_err_wrap(err, code, "'%s/%s'", file->dir, file->name);
+    }
+    if (parts.chain != NULL) {
+        der = clm_cert_chain_der(parts.chain, 0, &len);
+        clm_sha256_hex(der, len, t->rec.old_leaf);
+        t->rec.is_old_expired = is_expired(parts.chain, io->now_s(io->ctx));
+    }
+    return CLM_OK;
 }
 
 static enum clm_code check_expected(const struct clm_txn *t, const char *expect,
@@ -295,96 +257,6 @@ static enum clm_code check_expected(const struct clm_txn *t, const char *expect,
     }
     return clm_err_set(err, CLM_E_CONFLICT, "the installed certificate is %s, expected was %s",
                        t->rec.old_leaf[0] != '\0' ? t->rec.old_leaf : "none", expect);
-}
-
-/* ---- programs and units ---- */
-
-/* What the program said, its lines joined: the first one often names the place, the last one only
- * that the test failed. */
-static void join_lines(const struct clm_buf *output, char *dst, size_t size)
-{
-    const char *at = clm_buf_str(output);
-    size_t len = 0;
-
-    dst[0] = '\0';
-    while (*at != '\0' && len + 1 < size) {
-        size_t n = strcspn(at, "\n");
-
-        if (n > 0) {
-            int written =
-                snprintf(dst + len, size - len, "%s%.*s", len > 0 ? "; " : "", (int)n, at);
-
-            len += written > 0 ? (size_t)written : 0;
-        }
-        at += n + (at[n] == '\n');
-    }
-}
-
-static enum clm_code run_check(struct clm_txn *t, const struct clm_step *step, struct clm_err *err)
-{
-    CLM_CLEANUP(clm_buf_done) struct clm_buf output = CLM_BUF_INIT(CLM_PROC_OUTPUT_MAX);
-    const struct clm_io *io = t->env->io;
-    const char **argv = calloc(step->argv.n + 1, sizeof(*argv));
-    uint32_t timeout_ms = t->env->check_timeout_ms;
-    char line[384]; /* fits an error message with the program in front */
-    int status = 0;
-    enum clm_code code;
-
-    if (argv == NULL) {
-        return clm_err_set(err, CLM_E_NOMEM, "arguments");
-    }
-    for (size_t i = 0; i < step->argv.n; i++) {
-        argv[i] = step->argv.v[i];
-    }
-    code = io->run(io->ctx, argv, timeout_ms > 0 ? timeout_ms : CHECK_TIMEOUT_MS, &status, &output,
-                   err);
-    if (code == CLM_OK && status != 0) {
-        join_lines(&output, line, sizeof(line));
-        code = clm_err_set(err, CLM_E_CONFIG, "the configuration test '%s' exited with %d: %s",
-                           argv[0], status, line);
-    }
-    free(argv);
-    return code;
-}
-
-enum clm_code clm_txn_run_checks(struct clm_txn *t, enum clm_step_kind kind, struct clm_err *err)
-{
-    const char *name = kind == CLM_STEP_CHECK ? "check" : "post-check";
-
-    for (size_t i = 0; i < t->rec.plan.n_steps; i++) {
-        const struct clm_step *step = &t->rec.plan.steps[i];
-
-        if (step->kind == kind) {
-            int64_t start_ms = clm_txn_mono_ms(t);
-            enum clm_code code = run_check(t, step, err);
-
-            clm_txn_step_done(t, name, code == CLM_OK ? "ok" : "failed", start_ms, "%s",
-                              step->argv.n > 0 ? step->argv.v[0] : "");
-            if (code != CLM_OK) {
-                return code;
-            }
-        }
-    }
-    return CLM_OK;
-}
-
-/* A stopped service is never started, so it could never prove anything. */
-static enum clm_code check_units(struct clm_txn *t, struct clm_err *err)
-{
-    const struct clm_io *io = t->env->io;
-
-    for (size_t i = 0; i < t->rec.plan.n_steps; i++) {
-        const struct clm_step *step = &t->rec.plan.steps[i];
-        struct clm_unit unit = {0};
-
-        if (step->kind == CLM_STEP_RELOAD && step->how == CLM_RELOAD_UNIT &&
-            io->unit_state(io->ctx, step->unit, &unit, NULL) == CLM_OK &&
-            (unit.state == CLM_UNIT_INACTIVE || unit.state == CLM_UNIT_FAILED)) {
-            return clm_err_set(err, CLM_E_CONFLICT, "%s is not running; start it first",
-                               step->unit);
-        }
-    }
-    return CLM_OK;
 }
 
 /* ---- the whole ---- */
@@ -439,16 +311,21 @@ static enum clm_code list_endpoints(struct clm_txn *t, struct clm_err *err)
 static enum clm_code list_files(struct clm_txn *t, const struct clm_bundle *bundle,
                                 struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf key = CLM_BUF_SECRET_INIT(CLM_KEY_PEM_MAX);
-    enum clm_code code = read_key(&t->rec.plan, bundle, &key, err);
+    const struct clm_io *io = t->env->io;
+    CLM_CLEANUP(clm_txn_maker_done)
+    struct clm_txn_maker maker = {.plan = &t->rec.plan,
+                                  .bundle = bundle,
+                                  .secrets = t->env->secrets,
+                                  .now_s = io->now_s(io->ctx)};
+    enum clm_code code = clm_txn_maker_load(&maker, err);
 
     for (size_t i = 0; code == CLM_OK && i < t->rec.plan.n_steps; i++) {
         const struct clm_step *step = &t->rec.plan.steps[i];
 
         if (step->kind == CLM_STEP_FILE_PUT) {
-            code = add_file(t, step, bundle, &key, err);
+            code = add_file(t, &maker, step, err);
             if (code == CLM_OK) {
-                find_old_leaf(t, t->rec.n_files - 1, step);
+                code = find_old_leaf(t, &maker, step, err);
             }
         }
     }
@@ -541,7 +418,7 @@ enum clm_code clm_txn_preflight(struct clm_txn *t, const struct clm_plan *plan,
         code = check_state_dir(t, err);
     }
     if (code == CLM_OK) {
-        code = check_units(t, err);
+        code = clm_txn_check_reloads(t, err);
     }
     if (code == CLM_OK) {
         drop_equal(&t->rec);

@@ -19,8 +19,8 @@
 #include "agent/job/txn.h"
 #include "agent/model/plan.h"
 
-#define CLM_TXN_FILE_MAX   1048576u /* bytes of a key or certificate file; design.md 11 */
-#define CLM_TXN_RECORD_MAX 262144u  /* bytes; that of one JSON text */
+#define CLM_TXN_FILE_MAX   16777216u /* bytes of a file: a keystore; design.md 11 */
+#define CLM_TXN_RECORD_MAX 262144u   /* bytes; that of one JSON text */
 
 /* A version of a file: content by its hash, and who may read it. */
 struct clm_txn_version {

@@ -43,17 +43,24 @@ static void finish(struct clm_txn *t)
     if (code == CLM_OK) {
         code = clm_txn_journal_retire(t, &err);
     }
-    if (code != CLM_OK && t->out->result != CLM_TXN_SUCCEEDED) {
+    if (code != CLM_OK && t->out->result != CLM_TXN_SUCCEEDED &&
+        t->out->result != CLM_TXN_WAITING) {
         blocked(t, code, &err);
     } else if (code != CLM_OK) {
         clm_txn_step_done(t, "cleanup", "warning", clm_txn_mono_ms(t), "%s", err.msg);
     }
 }
 
+static bool waits(const struct clm_txn *t)
+{
+    return clm_plan_waits(&t->rec.plan) && t->out->n_endpoints > 0;
+}
+
 static void finish_new(struct clm_txn *t)
 {
     memcpy(t->out->after_sha256, t->rec.new_leaf, sizeof(t->out->after_sha256));
-    (void)clm_txn_end(t, CLM_TXN_SUCCEEDED, CLM_OK, NULL);
+    /* Whether somebody restarted it meanwhile is for the next look at the endpoints. */
+    (void)clm_txn_end(t, waits(t) ? CLM_TXN_WAITING : CLM_TXN_SUCCEEDED, CLM_OK, NULL);
     finish(t);
 }
 
@@ -118,7 +125,7 @@ static void act(struct clm_txn *t, enum clm_recover what, bool boot)
         keep_new(t, boot);
         break;
     case CLM_RECOVER_FINISH_NEW:
-        t->out->is_proved = t->out->n_endpoints > 0;
+        t->out->is_proved = t->out->n_endpoints > 0 && !waits(t);
         finish_new(t);
         break;
     case CLM_RECOVER_FINISH_OLD:

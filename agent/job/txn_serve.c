@@ -7,8 +7,8 @@
 #include "agent/job/txn_int.h"
 #include "agent/job/txn_verify.h"
 
-#define RELOAD_TIMEOUT_MS 90000u
-#define PLACE_SIZE        (CLM_ADDR_SIZE + CLM_DNS_NAME_SIZE + 16)
+#define PLACE_SIZE    (CLM_ADDR_SIZE + CLM_DNS_NAME_SIZE + 16)
+#define LOOK_AGAIN_MS 250 /* while an endpoint is neither old nor new */
 
 static const uint32_t default_retry_ms[] = {1000, 5000, 25000}; /* reliability.md 4.5 */
 
@@ -20,39 +20,6 @@ static void name_of(const struct clm_endpoint *e, char *dst, size_t size)
     (void)snprintf(dst, size, "%s%s%s:%u%s%s%s", is_v6 ? "[" : "", e->addr, is_v6 ? "]" : "",
                    (unsigned)e->port, e->sni[0] != '\0' ? " (" : "", e->sni,
                    e->sni[0] != '\0' ? ")" : "");
-}
-
-/* ---- reload ---- */
-
-static enum clm_code reload_one(struct clm_txn *t, const struct clm_step *step, struct clm_err *err)
-{
-    const struct clm_io *io = t->env->io;
-    uint32_t timeout_ms = t->env->reload_timeout_ms;
-    enum clm_code code;
-
-    if (step->how == CLM_RELOAD_UNIT) {
-        code = io->unit_reload(io->ctx, step->unit, timeout_ms > 0 ? timeout_ms : RELOAD_TIMEOUT_MS,
-                               err);
-        return code == CLM_OK ? code : clm_err_wrap(err, code, "reload %s", step->unit);
-    }
-    code = io->signal(io->ctx, step->pid, step->start_ticks, step->signo, err);
-    return code == CLM_OK
-               ? code
-               : clm_err_wrap(err, code, "signal %d to process %ld", step->signo, (long)step->pid);
-}
-
-enum clm_code clm_txn_reload(struct clm_txn *t, struct clm_err *err)
-{
-    for (size_t i = 0; i < t->rec.plan.n_steps; i++) {
-        if (t->rec.plan.steps[i].kind == CLM_STEP_RELOAD) {
-            enum clm_code code = reload_one(t, &t->rec.plan.steps[i], err);
-
-            if (code != CLM_OK) {
-                return code;
-            }
-        }
-    }
-    return CLM_OK;
 }
 
 /* ---- baseline ---- */
@@ -166,24 +133,6 @@ static enum clm_served judge(const struct clm_txn *t, const struct clm_txn_endpo
     return served;
 }
 
-/* Is every unit that the plan reloads up? True also where nobody knows. */
-static bool is_down(const struct clm_txn *t)
-{
-    const struct clm_io *io = t->env->io;
-
-    for (size_t i = 0; i < t->rec.plan.n_steps; i++) {
-        const struct clm_step *step = &t->rec.plan.steps[i];
-        struct clm_unit unit = {0};
-
-        if (step->kind == CLM_STEP_RELOAD && step->how == CLM_RELOAD_UNIT &&
-            io->unit_state(io->ctx, step->unit, &unit, NULL) == CLM_OK &&
-            (unit.state == CLM_UNIT_FAILED || unit.state == CLM_UNIT_INACTIVE)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* After a rollback there is something to see only where something was seen before. */
 static bool is_asked(const struct clm_txn_endpoint *e, bool is_rollback)
 {
@@ -254,7 +203,8 @@ static enum clm_code one_round(struct clm_txn *t, struct round *r, struct clm_er
         if (v->verdict == CLM_VERDICT_WAIT && v->next_ms <= clm_txn_mono_ms(t)) {
             look(t, e, seen);
             clm_verify_feed(v, judge(t, e, seen, r->is_rollback),
-                            seen->result == CLM_PROBE_REFUSED && is_down(t), clm_txn_mono_ms(t));
+                            seen->result == CLM_PROBE_REFUSED && clm_txn_is_down(t),
+                            clm_txn_mono_ms(t));
         }
         if (v->verdict == CLM_VERDICT_FAIL) {
             return not_served(t, e, r->is_rollback, err);
@@ -304,6 +254,7 @@ enum clm_code clm_txn_verify(struct clm_txn *t, bool is_rollback, uint32_t deadl
     }
     for (size_t i = 0; i < n; i++) {
         clm_verify_start(&r.states[i], clm_txn_mono_ms(t), deadline_ms);
+        r.states[i].may_be_slow = clm_txn_may_be_slow(t);
         if (!is_asked(&t->out->endpoints[i], is_rollback)) {
             r.states[i].verdict = CLM_VERDICT_PASS;
         }
@@ -317,6 +268,44 @@ enum clm_code clm_txn_verify(struct clm_txn *t, bool is_rollback, uint32_t deadl
             look(t, e, slot(e, is_rollback));
         }
     }
+    return code;
+}
+
+/* An endpoint that worked must go on with the old or the new leaf. */
+static enum clm_code look_quietly(struct clm_txn *t, struct clm_txn_endpoint *e,
+                                  enum clm_served *out, struct clm_err *err)
+{
+    const struct clm_io *io = t->env->io;
+    int64_t end_ms = clm_txn_mono_ms(t) + CLM_VERIFY_GRACE_MS;
+
+    for (;;) {
+        look(t, e, &e->after);
+        *out = clm_txn_classify(t, e, &e->after);
+        if (*out == CLM_SERVED_NEW || *out == CLM_SERVED_OLD || !e->is_counted ||
+            e->before.result != CLM_PROBE_SERVED) {
+            return CLM_OK;
+        }
+        if (clm_txn_mono_ms(t) >= end_ms) {
+            return not_served(t, e, false, err);
+        }
+        io->sleep_ms(io->ctx, LOOK_AGAIN_MS);
+    }
+}
+
+enum clm_code clm_txn_look_quietly(struct clm_txn *t, bool *out_new, struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+    size_t n_counted = 0;
+    size_t n_new = 0;
+
+    for (size_t i = 0; code == CLM_OK && i < t->out->n_endpoints; i++) {
+        enum clm_served served = CLM_SERVED_NOTHING;
+
+        code = look_quietly(t, &t->out->endpoints[i], &served, err);
+        n_counted += t->out->endpoints[i].is_counted;
+        n_new += t->out->endpoints[i].is_counted && served == CLM_SERVED_NEW;
+    }
+    *out_new = n_counted > 0 && n_new == n_counted;
     return code;
 }
 

@@ -42,14 +42,17 @@ static void feed_old(struct clm_verify *v, int64_t now_ms)
     wait_longer(v, now_ms);
 }
 
-static void feed_odd(struct clm_verify *v, bool is_down, int64_t now_ms)
+static void feed_odd(struct clm_verify *v, enum clm_served seen, bool is_down, int64_t now_ms)
 {
+    bool may_last = v->may_be_slow && seen == CLM_SERVED_NOTHING;
+
     v->run = 0;
     if (!v->is_odd) {
         v->is_odd = true;
         v->odd_since_ms = now_ms;
     }
-    if (is_down || now_ms - v->odd_since_ms >= CLM_VERIFY_GRACE_MS || now_ms >= v->deadline_ms) {
+    if (is_down || (!may_last && now_ms - v->odd_since_ms >= CLM_VERIFY_GRACE_MS) ||
+        now_ms >= v->deadline_ms) {
         v->verdict = CLM_VERDICT_FAIL;
     }
     wait_longer(v, now_ms);
@@ -66,7 +69,7 @@ void clm_verify_feed(struct clm_verify *v, enum clm_served seen, bool is_down, i
         break;
     case CLM_SERVED_OTHER:
     case CLM_SERVED_NOTHING:
-        feed_odd(v, is_down, now_ms);
+        feed_odd(v, seen, is_down, now_ms);
         break;
     }
 }

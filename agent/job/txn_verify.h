@@ -4,7 +4,8 @@
  *
  * After a reload old workers serve the old certificate for a while, so one look is not enough: three
  * NEW in a row over at least 300 ms pass; OLD is asked again (25 ms, then half as much more each
- * time, up to 1 s) until the deadline; anything else may last 2 s. Pure: time comes from outside.
+ * time, up to 1 s) until the deadline; anything else may last 2 s, or, after a restart,
+ * no answer until the deadline. Pure: time comes from outside.
  * Source: design.md 6. Internal to agent/job.
  */
 #ifndef CLM_JOB_TXN_VERIFY_H
@@ -34,7 +35,8 @@ struct clm_verify {
     int64_t deadline_ms;
     unsigned run; /* wanted leaves in a row */
     int64_t run_since_ms;
-    bool is_odd; /* the last one was neither wanted nor old */
+    bool may_be_slow; /* set after the start: nothing may answer until the deadline */
+    bool is_odd;      /* the last one was neither wanted nor old */
     int64_t odd_since_ms;
     uint32_t delay_ms;
 };

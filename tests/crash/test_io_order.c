@@ -250,7 +250,7 @@ static void the_store_flushes_in_order(void **state)
     assert_int_equal(clm_store_open(scene.state, &store, &err), CLM_OK);
     put_key(store, "key_a");
     assert_int_equal(clm_store_bundle_put(store, "key_a", &certs.new_bundle, NULL, &err), CLM_OK);
-    assert_int_equal(clm_store_import(store, &scene.plan, 1, NULL, &err), CLM_OK);
+    assert_int_equal(clm_store_import(store, &scene.plan, NULL, 1, NULL, &err), CLM_OK);
     assert_int_equal(clm_store_generation_add(store, "nginx:www.example",
                                               certs.new_bundle.leaf.sha256, 3, 2, &err),
                      CLM_OK);

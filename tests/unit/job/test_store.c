@@ -318,13 +318,13 @@ static void what_was_there_before_becomes_generation_0(void **state)
 
     (void)state;
     begin(&act);
-    ok(&act, clm_store_import(act.store, &act.scene.plan, 7, &imported, &act.err));
+    ok(&act, clm_store_import(act.store, &act.scene.plan, NULL, 7, &imported, &act.err));
     assert_true(imported);
     ok(&act, clm_store_generation_current(act.store, TARGET, &g, &act.err));
     assert_int_equal(g.version, 0);
     assert_int_equal(g.origin, CLM_GENERATION_IMPORTED);
     assert_string_equal(g.sha256, certs.old_bundle.leaf.sha256);
-    ok(&act, clm_store_import(act.store, &act.scene.plan, 8, &imported, &act.err));
+    ok(&act, clm_store_import(act.store, &act.scene.plan, NULL, 8, &imported, &act.err));
     assert_false(imported);
     /* there and back again */
     ok(&act,
@@ -353,7 +353,7 @@ static void nothing_is_imported_where_nothing_fits(void **state)
         } else {
             scene_write(act.scene.files[0].path, "no certificate", 14, 0600);
         }
-        ok(&act, clm_store_import(act.store, &act.scene.plan, 7, &imported, &act.err));
+        ok(&act, clm_store_import(act.store, &act.scene.plan, NULL, 7, &imported, &act.err));
         assert_false(imported);
         end(&act);
     }

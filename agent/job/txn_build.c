@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/job/txn_build.h"
+
+#include <string.h>
+
+#include "agent/base/fs.h"
+#include "agent/crypto/armor.h"
+#include "agent/crypto/hash.h"
+#include "agent/crypto/pkcs7.h"
+
+/* ---- what it is made of ---- */
+
+static bool needs_key(const struct clm_step *step)
+{
+    return step->kind == CLM_STEP_FILE_PUT &&
+           (clm_content_has_key(step->content) || clm_format_is_keystore(step->format));
+}
+
+static bool needs_random(const struct clm_step *step)
+{
+    return step->kind == CLM_STEP_FILE_PUT &&
+           (clm_format_is_keystore(step->format) || step->key_password[0] != '\0');
+}
+
+/* The key, proved to be the leaf's. */
+static enum clm_code load_key(struct clm_txn_maker *maker, struct clm_err *err)
+{
+    char spki[CLM_SHA256_HEX_SIZE];
+    enum clm_code code =
+        clm_fs_read(maker->bundle->key_path, CLM_KEY_PEM_MAX, &maker->key_pem, err);
+
+    if (code == CLM_OK) {
+        code = clm_key_from_pem(maker->key_pem.data, maker->key_pem.len, &maker->key, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_key_spki_sha256_hex(maker->key, spki, err);
+    }
+    if (code == CLM_OK && strcmp(spki, maker->bundle->leaf.spki_sha256) != 0) {
+        code = clm_err_set(err, CLM_E_INVAL, "the key is not the certificate's");
+    }
+    return code == CLM_OK ? code : clm_err_wrap(err, code, "key of the new certificate");
+}
+
+static enum clm_code load_chain(struct clm_txn_maker *maker, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(2 * CLM_CHAIN_PEM_MAX);
+    enum clm_code code =
+        clm_buf_add(&pem, maker->bundle->leaf_pem.data, maker->bundle->leaf_pem.len, err);
+
+    if (code == CLM_OK) {
+        code = clm_buf_add_str(&pem, "\n", err);
+    }
+    if (code == CLM_OK) {
+        code = clm_buf_add(&pem, maker->bundle->chain_pem.data, maker->bundle->chain_pem.len, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_cert_chain_from_pem(pem.data, pem.len, &maker->chain, err);
+    }
+    return code == CLM_OK ? code : clm_err_wrap(err, code, "new certificate");
+}
+
+enum clm_code clm_txn_maker_load(struct clm_txn_maker *maker, struct clm_err *err)
+{
+    bool key = false;
+    bool random = false;
+    enum clm_code code = CLM_OK;
+
+    maker->key_pem = CLM_BUF_SECRET_INIT(CLM_KEY_PEM_MAX);
+    for (size_t i = 0; i < maker->plan->n_steps; i++) {
+        key = key || needs_key(&maker->plan->steps[i]);
+        random = random || needs_random(&maker->plan->steps[i]);
+    }
+    if (key) {
+        code = load_key(maker, err);
+    }
+    if (code == CLM_OK) {
+        code = load_chain(maker, err);
+    }
+    return code == CLM_OK && random ? clm_rng_new(&maker->rng, err) : code;
+}
+
+void clm_txn_maker_done(struct clm_txn_maker *maker)
+{
+    clm_buf_done(&maker->key_pem);
+    clm_key_free(maker->key);
+    clm_cert_chain_free(maker->chain);
+    clm_rng_free(maker->rng);
+    maker->key = NULL;
+    maker->chain = NULL;
+    maker->rng = NULL;
+}
+
+void clm_txn_parts_done(struct clm_txn_parts *parts)
+{
+    clm_cert_chain_free(parts->chain);
+    clm_key_free(parts->key);
+    *parts = (struct clm_txn_parts){0};
+}
+
+enum clm_code clm_txn_secret(const struct clm_secret_source *source, const char *deployer,
+                             const char *ref, struct clm_buf *out, struct clm_err *err)
+{
+    if (ref[0] == '\0') {
+        return CLM_OK;
+    }
+    if (source->get != NULL) {
+        return source->get(source->arg, deployer, ref, out, err);
+    }
+    return clm_str_starts(ref, CLM_SECRET_KNOWN)
+               ? clm_buf_add_str(out, ref + strlen(CLM_SECRET_KNOWN), err)
+               : clm_err_set(err, CLM_E_UNSUPPORTED, "nobody is here who knows the password");
+}
+
+bool clm_txn_is_same_chain(const struct clm_cert_chain *a, const struct clm_cert_chain *b)
+{
+    size_t n = clm_cert_chain_count(a);
+
+    for (size_t i = 0; i < n && n == clm_cert_chain_count(b); i++) {
+        size_t a_len = 0;
+        size_t b_len = 0;
+        const uint8_t *a_der = clm_cert_chain_der(a, i, &a_len);
+        const uint8_t *b_der = clm_cert_chain_der(b, i, &b_len);
+
+        if (a_len != b_len || memcmp(a_der, b_der, a_len) != 0) {
+            return false;
+        }
+    }
+    return n == clm_cert_chain_count(b);
+}
+
+/* The public halves are equal, so the private ones are. */
+bool clm_txn_is_same_key(const struct clm_key *a, const struct clm_key *b)
+{
+    char of_a[CLM_SHA256_HEX_SIZE];
+    char of_b[CLM_SHA256_HEX_SIZE];
+
+    return a != NULL && b != NULL && clm_key_spki_sha256_hex(a, of_a, NULL) == CLM_OK &&
+           clm_key_spki_sha256_hex(b, of_b, NULL) == CLM_OK && strcmp(of_a, of_b) == 0;
+}
+
+/* ---- PEM ---- */
+
+/* PEM blocks in one file must begin on lines of their own. */
+static enum clm_code add_pem(struct clm_buf *out, const struct clm_buf *pem, struct clm_err *err)
+{
+    enum clm_code code = clm_buf_add(out, pem->data, pem->len, err);
+
+    if (code == CLM_OK && out->len > 0 && out->data[out->len - 1] != '\n') {
+        code = clm_buf_add_str(out, "\n", err);
+    }
+    return code;
+}
+
+enum part {
+    PART_NONE,
+    PART_LEAF,
+    PART_CHAIN,
+    PART_KEY
+};
+
+/* What a PEM file of each content consists of, in this order. */
+static const enum part parts_of[CLM_CONTENT__COUNT][3] = {
+    [CLM_CONTENT_LEAF] = {PART_LEAF},
+    [CLM_CONTENT_CHAIN] = {PART_CHAIN},
+    [CLM_CONTENT_FULLCHAIN] = {PART_LEAF, PART_CHAIN},
+    [CLM_CONTENT_KEY] = {PART_KEY},
+    [CLM_CONTENT_KEY_FULLCHAIN] = {PART_LEAF, PART_CHAIN, PART_KEY},
+    [CLM_CONTENT_KEY_FIRST] = {PART_KEY, PART_LEAF, PART_CHAIN},
+    [CLM_CONTENT_LEAF_KEY] = {PART_LEAF, PART_KEY},
+};
+
+/* Encrypted again it would be other bytes: the old block stays if it opens to the same key. */
+static enum clm_code add_key(const struct clm_txn_maker *maker, const struct clm_step *step,
+                             const struct clm_buf *old, struct clm_buf *out, struct clm_err *err)
+{
+    if (step->key_password[0] == '\0') {
+        return add_pem(out, &maker->key_pem, err);
+    }
+    (void)old;
+    return clm_err_set(err, CLM_E_UNSUPPORTED, "encrypted keys cannot be written yet");
+}
+
+static enum clm_code build_pem(const struct clm_txn_maker *maker, const struct clm_step *step,
+                               const struct clm_buf *old, struct clm_buf *out, struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+
+    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(parts_of[0]); i++) {
+        switch (parts_of[step->content][i]) {
+        case PART_NONE:
+            break;
+        case PART_LEAF:
+            code = add_pem(out, &maker->bundle->leaf_pem, err);
+            break;
+        case PART_CHAIN:
+            code = add_pem(out, &maker->bundle->chain_pem, err);
+            break;
+        case PART_KEY:
+            code = add_key(maker, step, old, out, err);
+            break;
+        }
+    }
+    return code;
+}
+
+static enum clm_code apart_pem(const struct clm_txn_maker *maker, const struct clm_step *step,
+                               const struct clm_buf *data, bool with_key, struct clm_txn_parts *out,
+                               struct clm_err *err)
+{
+    (void)maker;
+    (void)step;
+    (void)err;
+    if (clm_cert_chain_from_pem(data->data, data->len, &out->chain, NULL) != CLM_OK) {
+        out->chain = NULL;
+    }
+    if (with_key && clm_key_from_pem(data->data, data->len, &out->key, NULL) != CLM_OK) {
+        out->key = NULL;
+    }
+    return CLM_OK;
+}
+
+/* ---- DER ---- */
+
+static enum clm_code build_der(const struct clm_txn_maker *maker, const struct clm_step *step,
+                               const struct clm_buf *old, struct clm_buf *out, struct clm_err *err)
+{
+    size_t len = 0;
+    const uint8_t *der;
+
+    (void)old;
+    if (step->content == CLM_CONTENT_KEY) {
+        return clm_key_to_der(maker->key, out, err);
+    }
+    der = clm_cert_chain_der(maker->chain, 0, &len);
+    return clm_buf_add(out, der, len, err);
+}
+
+static enum clm_code apart_der(const struct clm_txn_maker *maker, const struct clm_step *step,
+                               const struct clm_buf *data, bool with_key, struct clm_txn_parts *out,
+                               struct clm_err *err)
+{
+    (void)maker;
+    (void)err;
+    if (step->content == CLM_CONTENT_LEAF &&
+        clm_cert_chain_from_der(data->data, data->len, &out->chain, NULL) != CLM_OK) {
+        out->chain = NULL;
+    }
+    if (with_key && step->content == CLM_CONTENT_KEY &&
+        clm_key_from_der(data->data, data->len, &out->key, NULL) != CLM_OK) {
+        out->key = NULL;
+    }
+    return CLM_OK;
+}
+
+/* ---- PKCS#7 ---- */
+
+/* The certificates of a step as a chain of their own; NULL stands for the whole one. */
+static enum clm_code certs_of(const struct clm_txn_maker *maker, enum clm_content content,
+                              struct clm_cert_chain **out, struct clm_err *err)
+{
+    const struct clm_buf *pem = &maker->bundle->chain_pem;
+
+    if (content == CLM_CONTENT_LEAF) {
+        pem = &maker->bundle->leaf_pem;
+    } else if (content != CLM_CONTENT_CHAIN) {
+        return CLM_OK;
+    } else if (pem->len == 0) {
+        return clm_err_set(err, CLM_E_INVAL,
+                           "the certificate came without intermediates, and the plan has a file "
+                           "for them");
+    }
+    return clm_cert_chain_from_pem(pem->data, pem->len, out, err);
+}
+
+static enum clm_code build_pkcs7(const struct clm_txn_maker *maker, const struct clm_step *step,
+                                 const struct clm_buf *old, struct clm_buf *out,
+                                 struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *own = NULL;
+    const struct clm_cert_chain *chain = maker->chain;
+    enum clm_code code = certs_of(maker, step->content, &own, err);
+
+    (void)old;
+    if (code != CLM_OK) {
+        return code;
+    }
+    chain = own != NULL ? own : chain;
+    return step->format == CLM_FORMAT_PKCS7 ? clm_pkcs7_to_der(chain, out, err)
+                                            : clm_pkcs7_to_pem(chain, out, err);
+}
+
+static enum clm_code apart_pkcs7(const struct clm_txn_maker *maker, const struct clm_step *step,
+                                 const struct clm_buf *data, bool with_key,
+                                 struct clm_txn_parts *out, struct clm_err *err)
+{
+    (void)maker;
+    (void)step;
+    (void)with_key;
+    (void)err;
+    if (clm_pkcs7_read(data->data, data->len, &out->chain, NULL) != CLM_OK ||
+        clm_cert_chain_sort(out->chain, NULL) != CLM_OK) {
+        clm_cert_chain_free(out->chain);
+        out->chain = NULL;
+    }
+    return CLM_OK;
+}
+
+/* ---- text ---- */
+
+/* The rules for edits themselves are those of clm_step_check(); here they meet the file. */
+static enum clm_code build_edit(const struct clm_step *step, const struct clm_buf *old,
+                                struct clm_buf *out, struct clm_err *err)
+{
+    size_t at = 0;
+    enum clm_code code = CLM_OK;
+
+    for (size_t i = 0; code == CLM_OK && i < step->n_edits; i++) {
+        const struct clm_text_edit *edit = &step->edits[i];
+
+        if (edit->offset < at || edit->offset > old->len ||
+            edit->len > old->len - (size_t)edit->offset) {
+            return clm_err_set(err, CLM_E_INVAL, "edit %zu lies outside the file", i + 1);
+        }
+        code = clm_buf_add(out, old->data + at, (size_t)edit->offset - at, err);
+        if (code == CLM_OK) {
+            code = clm_buf_add_str(out, edit->text, err);
+        }
+        at = (size_t)edit->offset + (size_t)edit->len;
+    }
+    return code == CLM_OK ? clm_buf_add(out, old->data + at, old->len - at, err) : code;
+}
+
+/* ---- the table ---- */
+
+static const struct {
+    enum clm_code (*build)(const struct clm_txn_maker *maker, const struct clm_step *step,
+                           const struct clm_buf *old, struct clm_buf *out, struct clm_err *err);
+    enum clm_code (*apart)(const struct clm_txn_maker *maker, const struct clm_step *step,
+                           const struct clm_buf *data, bool with_key, struct clm_txn_parts *out,
+                           struct clm_err *err);
+} formats[CLM_FORMAT__COUNT] = {
+    [CLM_FORMAT_PEM] = {build_pem, apart_pem},
+    [CLM_FORMAT_DER] = {build_der, apart_der},
+    [CLM_FORMAT_PKCS7] = {build_pkcs7, apart_pkcs7},
+    [CLM_FORMAT_PKCS7_PEM] = {build_pkcs7, apart_pkcs7},
+#ifdef CLM_HAS_KEYSTORE
+    [CLM_FORMAT_PKCS12] = {clm_txn_build_keystore, clm_txn_apart_keystore},
+    [CLM_FORMAT_JKS] = {clm_txn_build_keystore, clm_txn_apart_keystore},
+    [CLM_FORMAT_JCEKS] = {clm_txn_build_keystore, clm_txn_apart_keystore},
+#endif
+};
+
+static enum clm_code check_old(const struct clm_step *step, const struct clm_buf *old,
+                               struct clm_err *err)
+{
+    char sha256[CLM_SHA256_HEX_SIZE];
+
+    if (step->expect_sha256[0] == '\0') {
+        return CLM_OK;
+    }
+    if (old != NULL) {
+        clm_sha256_hex(old->data, old->len, sha256);
+    }
+    return old != NULL && strcmp(sha256, step->expect_sha256) == 0
+               ? CLM_OK
+               : clm_err_set(err, CLM_E_CONFLICT, "it was changed since the plan was made");
+}
+
+enum clm_code clm_txn_build(const struct clm_txn_maker *maker, const struct clm_step *step,
+                            const struct clm_buf *old, struct clm_buf *out, struct clm_err *err)
+{
+    enum clm_code code = clm_step_check(step, err);
+
+    if (code == CLM_OK) {
+        code = check_old(step, old, err);
+    }
+    if (code != CLM_OK) {
+        return code;
+    }
+    if (step->content == CLM_CONTENT_EDIT) {
+        return old != NULL ? build_edit(step, old, out, err)
+                           : clm_err_set(err, CLM_E_CONFLICT, "there is nothing to edit");
+    }
+    if (formats[step->format].build == NULL) {
+        return clm_err_set(err, CLM_E_UNSUPPORTED, "format %s cannot be written",
+                           clm_file_format_name(step->format));
+    }
+    code = formats[step->format].build(maker, step, old, out, err);
+    if (code == CLM_OK && out->len == 0) {
+        code = clm_err_set(err, CLM_E_INVAL,
+                           "the certificate came without intermediates, and the plan has a file "
+                           "for them");
+    }
+    return code;
+}
+
+enum clm_code clm_txn_take_apart(const struct clm_txn_maker *maker, const struct clm_step *step,
+                                 const struct clm_buf *data, bool with_key,
+                                 struct clm_txn_parts *out, struct clm_err *err)
+{
+    *out = (struct clm_txn_parts){0};
+    if (step->content == CLM_CONTENT_EDIT || step->format >= CLM_FORMAT__COUNT ||
+        formats[step->format].apart == NULL || data->len == 0) {
+        return CLM_OK;
+    }
+    return formats[step->format].apart(maker, step, data, with_key, out, err);
+}

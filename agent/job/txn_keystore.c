@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keystores in a transaction: one entry gets the new key and chain, all others stay. */
+#include <string.h>
+
+#include "agent/job/txn_build.h"
+#include "agent/keystore/keystore.h"
+
+#define NEW_ALIAS "server" /* of the only entry of a new store, if nobody named it */
+
+/* A store and the entry that a step speaks of. */
+struct opened {
+    struct clm_keystore *store;
+    struct clm_buf password;     /* of the store */
+    struct clm_buf key_password; /* of the entry; empty: the store's */
+    bool is_found;
+    size_t i; /* of the entry */
+};
+
+static void opened_done(struct opened *o)
+{
+    clm_keystore_free(o->store);
+    clm_buf_done(&o->password);
+    clm_buf_done(&o->key_password);
+}
+
+#define OPENED_INIT                                                                                \
+    {                                                                                              \
+        .password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX),                                           \
+        .key_password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX)                                        \
+    }
+
+static const struct clm_buf *entry_password(const struct opened *o)
+{
+    return o->key_password.len > 0 ? &o->key_password : NULL;
+}
+
+static enum clm_keystore_type type_of(enum clm_file_format format)
+{
+    static const enum clm_keystore_type types[CLM_FORMAT__COUNT] = {
+        [CLM_FORMAT_PKCS12] = CLM_KEYSTORE_PKCS12,
+        [CLM_FORMAT_JKS] = CLM_KEYSTORE_JKS,
+        [CLM_FORMAT_JCEKS] = CLM_KEYSTORE_JCEKS,
+    };
+
+    return types[format];
+}
+
+static enum clm_code find_entry(struct opened *o, const struct clm_step *step, struct clm_err *err)
+{
+    size_t n_keys = 0;
+
+    if (step->alias[0] != '\0') {
+        o->is_found = clm_keystore_find(o->store, step->alias, &o->i);
+        return CLM_OK;
+    }
+    for (size_t i = 0; i < clm_keystore_count(o->store); i++) {
+        n_keys += clm_keystore_entry(o->store, i)->kind == CLM_ENTRY_KEY;
+    }
+    o->is_found = clm_keystore_find(o->store, NULL, &o->i);
+    return n_keys <= 1
+               ? CLM_OK
+               : clm_err_set(err, CLM_E_CONFLICT,
+                             "the keystore has %zu private keys; say which by its alias", n_keys);
+}
+
+static enum clm_code read_passwords(const struct clm_txn_maker *maker, const struct clm_step *step,
+                                    struct opened *o, struct clm_err *err)
+{
+    enum clm_code code = clm_txn_secret(&maker->secrets, maker->plan->deployer,
+                                        step->store_password, &o->password, err);
+
+    return code == CLM_OK ? clm_txn_secret(&maker->secrets, maker->plan->deployer,
+                                           step->key_password, &o->key_password, err)
+                          : code;
+}
+
+static enum clm_code open_bytes(struct opened *o, const struct clm_step *step,
+                                const struct clm_buf *data, struct clm_err *err)
+{
+    enum clm_code code = clm_keystore_open(data->data, data->len, &o->password, &o->store, err);
+
+    if (code == CLM_OK && clm_keystore_type_of(o->store) != type_of(step->format)) {
+        code = clm_err_set(err, CLM_E_CONFLICT, "the keystore is of type %s, not %s",
+                           clm_keystore_type_name(clm_keystore_type_of(o->store)),
+                           clm_file_format_name(step->format));
+    }
+    return code == CLM_OK ? find_entry(o, step, err) : code;
+}
+
+static bool has_chain(const struct opened *o, const struct clm_cert_chain *chain)
+{
+    size_t n = clm_cert_chain_count(chain);
+
+    if (clm_keystore_entry(o->store, o->i)->n_certs != n) {
+        return false;
+    }
+    for (size_t k = 0; k < n; k++) {
+        size_t have_len = 0;
+        size_t want_len = 0;
+        const uint8_t *have = clm_keystore_cert_der(o->store, o->i, k, &have_len);
+        const uint8_t *want = clm_cert_chain_der(chain, k, &want_len);
+
+        if (have == NULL || have_len != want_len || memcmp(have, want, want_len) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Exactly this key and chain, to be opened with exactly these passwords. */
+static bool holds(const struct opened *o, const struct clm_txn_maker *maker, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+
+    if (!o->is_found || clm_keystore_entry(o->store, o->i)->kind != CLM_ENTRY_KEY ||
+        !has_chain(o, maker->chain)) {
+        return false;
+    }
+    return clm_keystore_key(o->store, o->i, entry_password(o), &key, err) == CLM_OK &&
+           clm_txn_is_same_key(key, maker->key);
+}
+
+/* What was written is opened again, as the server will: nothing else proves that it can be. */
+static enum clm_code check_written(const struct clm_txn_maker *maker, const struct clm_step *step,
+                                   const struct opened *before, const struct clm_buf *data,
+                                   struct clm_err *err)
+{
+    CLM_CLEANUP(opened_done) struct opened again = OPENED_INIT;
+    size_t want = clm_keystore_count(before->store);
+    enum clm_code code =
+        clm_buf_add(&again.password, before->password.data, before->password.len, err);
+
+    if (code == CLM_OK) {
+        code = clm_buf_add(&again.key_password, before->key_password.data, before->key_password.len,
+                           err);
+    }
+    if (code == CLM_OK) {
+        code = open_bytes(&again, step, data, err);
+    }
+    if (code != CLM_OK) {
+        return clm_err_wrap(err, code, "the new keystore, opened again");
+    }
+    if (!holds(&again, maker, NULL) || clm_keystore_count(again.store) != want) {
+        return clm_err_set(err, CLM_E_BUG, "the new keystore does not hold what was put into it");
+    }
+    return CLM_OK;
+}
+
+static enum clm_code put(const struct clm_txn_maker *maker, const struct clm_step *step,
+                         struct opened *o, struct clm_buf *out, struct clm_err *err)
+{
+    char alias[CLM_KEYSTORE_ALIAS_SIZE];
+    const struct clm_keystore_put what = {
+        .alias = alias,
+        .key = maker->key,
+        .chain = maker->chain,
+        .password = entry_password(o),
+        .now_ms = maker->now_s * 1000,
+    };
+    const char *name = step->alias[0] != '\0' ? step->alias : NEW_ALIAS;
+    enum clm_code code;
+
+    if (o->is_found) {
+        name = clm_keystore_entry(o->store, o->i)->alias;
+    }
+    code = clm_str_copy(alias, sizeof(alias), name, err);
+    if (code == CLM_OK) {
+        code = clm_keystore_put_key(o->store, maker->rng, &what, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_keystore_write(o->store, maker->rng, &o->password, out, err);
+    }
+    return code == CLM_OK ? check_written(maker, step, o, out, err) : code;
+}
+
+enum clm_code clm_txn_build_keystore(const struct clm_txn_maker *maker, const struct clm_step *step,
+                                     const struct clm_buf *old, struct clm_buf *out,
+                                     struct clm_err *err)
+{
+    CLM_CLEANUP(opened_done) struct opened o = OPENED_INIT;
+    enum clm_code code = read_passwords(maker, step, &o, err);
+
+    if (code == CLM_OK && old != NULL) {
+        code = open_bytes(&o, step, old, err);
+        if (code == CLM_OK && holds(&o, maker, NULL)) {
+            return clm_buf_add(out, old->data, old->len, err);
+        }
+    } else if (code == CLM_OK) {
+        code = clm_keystore_new(type_of(step->format), CLM_KEYSTORE_MODERN, &o.store, err);
+    }
+    return code == CLM_OK ? put(maker, step, &o, out, err) : code;
+}
+
+enum clm_code clm_txn_apart_keystore(const struct clm_txn_maker *maker, const struct clm_step *step,
+                                     const struct clm_buf *data, bool with_key,
+                                     struct clm_txn_parts *out, struct clm_err *err)
+{
+    CLM_CLEANUP(opened_done) struct opened o = OPENED_INIT;
+    enum clm_code code = read_passwords(maker, step, &o, err);
+
+    if (code != CLM_OK) {
+        return code;
+    }
+    code = open_bytes(&o, step, data, err);
+    if (code == CLM_E_PARSE || code == CLM_E_UNSUPPORTED) {
+        return CLM_OK; /* no keystore, or not one of ours: nothing to take from it */
+    }
+    if (code != CLM_OK || !o.is_found) {
+        return code;
+    }
+    if (clm_keystore_chain(o.store, o.i, &out->chain, NULL) != CLM_OK) {
+        out->chain = NULL;
+    }
+    if (with_key && clm_keystore_key(o.store, o.i, entry_password(&o), &out->key, NULL) != CLM_OK) {
+        out->key = NULL;
+    }
+    return CLM_OK;
+}
