@@ -130,7 +130,10 @@ static enum clm_code read_conf(const struct clm_io *io, const struct clm_process
     if (code == CLM_OK) {
         code = clm_apache_webroots(&view, service, err);
     }
-    return code == CLM_OK ? clm_targets_read_files(io, process, service, err) : code;
+    if (code == CLM_OK) {
+        code = clm_targets_read_files(io, process, service, err);
+    }
+    return code == CLM_OK ? clm_apache_pairs(&view, service, err) : code;
 }
 
 static enum clm_code find_paths(const struct clm_process *process,

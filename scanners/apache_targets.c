@@ -5,12 +5,11 @@
 #include "agent/formats/conf_files.h"
 #include "scanners/apache_view.h"
 #include "scanners/endpoints.h"
-
-#define PAIRS_MAX 16 /* certificates of one virtual host: one for each key type makes sense */
+#include "scanners/target_pairs.h"
 
 /* The certificate or key directives that hold for a virtual host. */
 struct files {
-    const struct clm_conf_node *v[PAIRS_MAX];
+    const struct clm_conf_node *v[CLM_PAIRS_MAX];
     size_t n;
 };
 
@@ -25,7 +24,8 @@ static void find_files(const struct clm_apache_view *view, const struct clm_apac
     for (size_t b = 0; b < CLM_ARRAY_LEN(blocks); b++) {
         const struct clm_conf_node *node = clm_conf_first(blocks[b], name);
 
-        for (size_t i = 0; node != NULL && i < PAIRS_MAX; node = clm_conf_again(node, name), i++) {
+        for (size_t i = 0; node != NULL && i < CLM_PAIRS_MAX;
+             node = clm_conf_again(node, name), i++) {
             out->v[i] = node;
             out->n = i + 1 > out->n ? i + 1 : out->n;
         }
@@ -133,21 +133,13 @@ static bool is_mod_mds(const struct clm_apache_view *view, const struct clm_apac
 }
 
 static enum clm_code check_vhost(const struct clm_apache_view *view,
-                                 const struct clm_apache_vhost *vhost, size_t n_pairs,
-                                 struct clm_target *target, struct clm_err *err)
+                                 const struct clm_apache_vhost *vhost, struct clm_target *target,
+                                 struct clm_err *err)
 {
     enum clm_code code = CLM_OK;
 
-    if (n_pairs > 1) {
-        code =
-            clm_target_refuse(target, err,
-                              "%s:%d: the virtual host serves %zu certificates, one for each key "
-                              "type: a handshake shows only one of them, so a change cannot be "
-                              "proved",
-                              vhost->node->file, vhost->node->line, n_pairs);
-    }
-    if (code == CLM_OK && (clm_str_starts(target->cert_path, "pkcs11:") ||
-                           clm_str_starts(target->key_path, "pkcs11:"))) {
+    if (clm_str_starts(target->cert_path, "pkcs11:") ||
+        clm_str_starts(target->key_path, "pkcs11:")) {
         code = clm_target_refuse(target, err, "the key is in a token (%.64s), not in a file",
                                  target->key_path);
     }
@@ -189,13 +181,13 @@ static enum clm_code find_target(struct clm_service *service, const struct clm_a
                            err);
 }
 
-/* The target for one pair of a virtual host: found or made. files: scratch space. */
-static enum clm_code pair(const struct clm_apache_view *view, const struct clm_apache_vhost *vhost,
-                          struct clm_service *service, size_t i, struct clm_target *files,
-                          struct clm_err *err)
+/* The files of one pair. NOTFOUND: there are not so many. */
+static enum clm_code pair_files(const struct clm_apache_view *view,
+                                const struct clm_apache_vhost *vhost, size_t i,
+                                struct clm_target *files, const struct clm_conf_node **out_node,
+                                struct clm_err *err)
 {
     const struct clm_conf_node *chain = clm_apache_setting(view, vhost, "sslcertificatechainfile");
-    struct clm_target *target = NULL;
     struct files certs;
     struct files keys;
     enum clm_code code;
@@ -205,6 +197,7 @@ static enum clm_code pair(const struct clm_apache_view *view, const struct clm_a
     if (i >= certs.n) {
         return CLM_E_NOTFOUND;
     }
+    *out_node = certs.v[i];
     files->chain_path[0] = '\0';
     code = file_path(view, certs.v[i], files->cert_path, err);
     if (code == CLM_OK && i < keys.n) {
@@ -212,14 +205,23 @@ static enum clm_code pair(const struct clm_apache_view *view, const struct clm_a
     } else if (code == CLM_OK) { /* httpd then looks for the key in the certificate's file */
         memcpy(files->key_path, files->cert_path, sizeof(files->key_path));
     }
-    if (code == CLM_OK && chain != NULL) {
-        code = file_path(view, chain, files->chain_path, err);
+    return code == CLM_OK && chain != NULL ? file_path(view, chain, files->chain_path, err) : code;
+}
+
+/* The target for one pair of a virtual host: found or made. files: scratch space. */
+static enum clm_code pair(const struct clm_apache_view *view, const struct clm_apache_vhost *vhost,
+                          struct clm_service *service, size_t i, struct clm_target *files,
+                          struct clm_err *err)
+{
+    const struct clm_conf_node *node = NULL;
+    struct clm_target *target = NULL;
+    enum clm_code code = pair_files(view, vhost, i, files, &node, err);
+
+    if (code == CLM_OK) {
+        code = find_target(service, vhost, node, files, &target, err);
     }
     if (code == CLM_OK) {
-        code = find_target(service, vhost, certs.v[i], files, &target, err);
-    }
-    if (code == CLM_OK) {
-        code = check_vhost(view, vhost, certs.n, target, err);
+        code = check_vhost(view, vhost, target, err);
     }
     if (code == CLM_OK) {
         code = add_names(view, vhost, target, err);
@@ -266,6 +268,30 @@ enum clm_code clm_apache_targets(const struct clm_apache_view *view, struct clm_
             code = clm_target_refuse(&service->targets[i], err,
                                      "no handshake can show this certificate, so a change cannot "
                                      "be proved");
+        }
+    }
+    return code;
+}
+
+enum clm_code clm_apache_pairs(const struct clm_apache_view *view, struct clm_service *service,
+                               struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+
+    for (size_t v = 0; v < view->n_vhosts && code == CLM_OK; v++) {
+        struct clm_target files = {.manageable = false};
+        const struct clm_conf_node *node = NULL;
+        struct clm_pairs pairs = {.n = 0};
+
+        for (size_t i = 0; view->vhosts[v].tls && code == CLM_OK; i++) {
+            code = pair_files(view, &view->vhosts[v], i, &files, &node, err);
+            if (code == CLM_OK) {
+                clm_pairs_add(&pairs, service, files.cert_path, files.key_path);
+            }
+        }
+        code = code == CLM_E_NOTFOUND ? CLM_OK : code;
+        if (code == CLM_OK) {
+            code = clm_pairs_settle(&pairs, service, err);
         }
     }
     return code;

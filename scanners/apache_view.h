@@ -63,6 +63,9 @@ const struct clm_conf_node *clm_apache_setting(const struct clm_apache_view *vie
 /* The steps of the scanner. Errors: NOMEM. */
 CLM_MUST_USE enum clm_code clm_apache_targets(const struct clm_apache_view *view,
                                               struct clm_service *service, struct clm_err *err);
+/* After the files were read: tells the certificates of one virtual host apart (target_pairs.h). */
+CLM_MUST_USE enum clm_code clm_apache_pairs(const struct clm_apache_view *view,
+                                            struct clm_service *service, struct clm_err *err);
 CLM_MUST_USE enum clm_code clm_apache_webroots(const struct clm_apache_view *view,
                                                struct clm_service *service, struct clm_err *err);
 

@@ -9,7 +9,7 @@
 #define LOOPBACK_TRIES 32   /* 127.0.0.1 to 127.0.0.32 */
 #define REMARK_SIZE    1024 /* bytes of one sentence */
 #define TWINS_MAX      10000
-#define ID_NAME_MAX    190 /* bytes: leaves room for "#10000" within the 200 of protocol.md 6.4 */
+#define ID_NAME_MAX    190 /* bytes: leaves room for "#rsa#10000" within 200 (protocol.md 6.4) */
 
 bool clm_addr_is_wildcard(const char *addr)
 {
@@ -123,12 +123,12 @@ static bool id_is_taken(const struct clm_service *service, const struct clm_targ
     return false;
 }
 
-enum clm_code clm_target_name(const struct clm_service *service, struct clm_target *target,
-                              const char *kind, const char *name, struct clm_err *err)
+static enum clm_code name_with(const struct clm_service *service, struct clm_target *target,
+                               const char *const words[3], struct clm_err *err)
 {
     char plain[CLM_DNS_NAME_SIZE];
 
-    if (clm_dns_normalise(name, true, plain, NULL) != CLM_OK || strcmp(plain, "_") == 0 ||
+    if (clm_dns_normalise(words[1], true, plain, NULL) != CLM_OK || strcmp(plain, "_") == 0 ||
         strlen(plain) > ID_NAME_MAX) {
         (void)snprintf(plain, sizeof(plain), "default");
     }
@@ -139,12 +139,28 @@ enum clm_code clm_target_name(const struct clm_service *service, struct clm_targ
         if (i > 1) {
             (void)snprintf(twin, sizeof(twin), "#%d", i);
         }
-        code = clm_str_fmt(target->id, sizeof(target->id), err, "%s:%s%s", kind, plain, twin);
+        code = clm_str_fmt(target->id, sizeof(target->id), err, "%s:%s%s%s", words[0], plain,
+                           words[2], twin);
         if (code != CLM_OK || !id_is_taken(service, target)) {
             return code;
         }
     }
     return clm_err_set(err, CLM_E_LIMIT, "more than %d targets are called '%s'", TWINS_MAX, plain);
+}
+
+enum clm_code clm_target_name(const struct clm_service *service, struct clm_target *target,
+                              const char *kind, const char *name, struct clm_err *err)
+{
+    return name_with(service, target, (const char *const[]){kind, name, ""}, err);
+}
+
+enum clm_code clm_target_name_kind(const struct clm_service *service, struct clm_target *target,
+                                   const char *kind, const char *name, struct clm_err *err)
+{
+    char suffix[sizeof(target->key_kind) + 1];
+
+    (void)snprintf(suffix, sizeof(suffix), "#%s", target->key_kind);
+    return name_with(service, target, (const char *const[]){kind, name, suffix}, err);
 }
 
 enum clm_code clm_target_add_name(struct clm_target *target, const char *name, struct clm_err *err)

@@ -68,6 +68,11 @@ CLM_MUST_USE enum clm_code clm_target_name(const struct clm_service *service,
                                            struct clm_target *target, const char *kind,
                                            const char *name, struct clm_err *err);
 
+/* The same with "#" and the target's key_kind behind the name: "nginx:www.example.com#ec". */
+CLM_MUST_USE enum clm_code clm_target_name_kind(const struct clm_service *service,
+                                                struct clm_target *target, const char *kind,
+                                                const char *name, struct clm_err *err);
+
 /* Adds a server name to the target's names: host names, "*.x" and addresses; what a certificate
  * cannot hold is passed over. Errors: NOMEM. */
 CLM_MUST_USE enum clm_code clm_target_add_name(struct clm_target *target, const char *name,

@@ -145,8 +145,14 @@ static enum clm_code read_conf(const struct clm_io *io, const struct clm_process
     if (code == CLM_OK) {
         code = clm_nginx_webroots(site, service, err);
     }
+    if (code == CLM_OK) {
+        code = clm_targets_read_files(io, process, service, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_nginx_pairs(site, service, err);
+    }
     site->view = NULL;
-    return code == CLM_OK ? clm_targets_read_files(io, process, service, err) : code;
+    return code;
 }
 
 static enum clm_code read_service(const struct clm_io *io, const struct clm_process *process,

@@ -20,6 +20,11 @@ struct clm_nginx_site {
 CLM_MUST_USE enum clm_code clm_nginx_targets(const struct clm_nginx_site *site,
                                              struct clm_service *service, struct clm_err *err);
 
+/* After the files were read: tells the certificates of one block apart (target_pairs.h). Errors:
+ * NOMEM. */
+CLM_MUST_USE enum clm_code clm_nginx_pairs(const struct clm_nginx_site *site,
+                                           struct clm_service *service, struct clm_err *err);
+
 /* Adds a webroot for every host name that is answered over plain HTTP. Errors: NOMEM. */
 CLM_MUST_USE enum clm_code clm_nginx_webroots(const struct clm_nginx_site *site,
                                               struct clm_service *service, struct clm_err *err);

@@ -5,12 +5,11 @@
 #include "agent/formats/conf_files.h"
 #include "scanners/endpoints.h"
 #include "scanners/nginx_parts.h"
-
-#define PAIRS_MAX 16 /* certificates of one block: one for each key type makes sense */
+#include "scanners/target_pairs.h"
 
 /* The certificate or key directives that hold for a block. */
 struct files {
-    const struct clm_conf_node *v[PAIRS_MAX];
+    const struct clm_conf_node *v[CLM_PAIRS_MAX];
     size_t n;
 };
 
@@ -20,7 +19,7 @@ static void find_files(const struct clm_conf_node *block, const char *name, stru
     const struct clm_conf_node *node = clm_nginx_setting(block, name);
 
     out->n = 0;
-    for (; node != NULL && out->n < PAIRS_MAX; node = clm_conf_again(node, name)) {
+    for (; node != NULL && out->n < CLM_PAIRS_MAX; node = clm_conf_again(node, name)) {
         out->v[out->n++] = node;
     }
 }
@@ -170,19 +169,13 @@ static enum clm_code add_names(const struct clm_nginx_site *site, size_t server,
 }
 
 /* What makes a block's certificates unmanageable besides the files themselves. */
-static enum clm_code check_block(const struct clm_nginx_server *block, size_t n_pairs,
-                                 struct clm_target *target, struct clm_err *err)
+static enum clm_code check_block(const struct clm_nginx_server *block, struct clm_target *target,
+                                 struct clm_err *err)
 {
     const struct clm_conf_node *node = block->node;
     const struct clm_conf_node *passwords = clm_nginx_setting(node, "ssl_password_file");
     enum clm_code code = CLM_OK;
 
-    if (n_pairs > 1) {
-        code = clm_target_refuse(target, err,
-                                 "%s:%d: the block serves %zu certificates, one for each key type: "
-                                 "a handshake shows only one of them, so a change cannot be proved",
-                                 node->file, node->line, n_pairs);
-    }
     if (code == CLM_OK && passwords != NULL) {
         code = clm_target_refuse(target, err,
                                  "%s:%d: ssl_password_file: clmbot writes keys without a "
@@ -289,7 +282,7 @@ static enum clm_code read_block(const struct clm_nginx_site *site, size_t server
         if (code != CLM_OK || target == NULL) {
             return code;
         }
-        code = check_block(block, certs.n, target, err);
+        code = check_block(block, target, err);
         if (code == CLM_OK) {
             code = add_names(site, server, target, err);
         }
@@ -338,6 +331,37 @@ enum clm_code clm_nginx_targets(const struct clm_nginx_site *site, struct clm_se
             code = clm_target_refuse(&service->targets[i], err,
                                      "no handshake can show this certificate, so a change cannot "
                                      "be proved");
+        }
+    }
+    return code;
+}
+
+enum clm_code clm_nginx_pairs(const struct clm_nginx_site *site, struct clm_service *service,
+                              struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+
+    for (size_t s = 0; s < site->view->n_servers && code == CLM_OK; s++) {
+        const struct clm_nginx_server *block = &site->view->servers[s];
+        struct clm_pairs pairs = {.n = 0};
+        struct files certs;
+        struct files keys;
+
+        if (!speaks_tls(site->view, block)) {
+            continue;
+        }
+        find_files(block->node, "ssl_certificate", &certs);
+        find_files(block->node, "ssl_certificate_key", &keys);
+        for (size_t i = 0; i < certs.n && certs.n > 1 && code == CLM_OK; i++) {
+            struct pair pair;
+
+            code = read_pair(site, &certs, &keys, i, &pair, err);
+            if (code == CLM_OK) {
+                clm_pairs_add(&pairs, service, pair.cert, pair.key);
+            }
+        }
+        if (code == CLM_OK) {
+            code = clm_pairs_settle(&pairs, service, err);
         }
     }
     return code;

@@ -240,7 +240,8 @@ static void files_of_the_main_server_are_inherited_one_by_one(void **state)
     assert_string_equal(s->targets[1].cert_path, "/b1");
     assert_string_equal(s->targets[2].key_path, "/bk2");
     assert_string_equal(s->targets[2].id, "apache:b.example#2");
-    assert_true(scan_check_says(&s->targets[2].reasons, "serves 2 certificates"));
+    assert_true(scan_check_says(&s->targets[2].reasons, "cannot be told"));
+    assert_false(s->targets[2].manageable);
 }
 
 static void rewriting_is_judged(void **state)

@@ -22,9 +22,10 @@ static const struct root_io_program programs[] = {
 };
 
 static const struct root_io_owner owners[] = {
-    {"/etc/nginx/ssl/www.key", 0, 110, 0640},  {"/etc/nginx/ssl/shop.key", 33, 33, 0644},
-    {"/etc/nginx/ssl/other.key", 0, 0, 0600},  {"/etc/nginx/ssl/encrypted.key", 0, 0, 0600},
-    {"/etc/nginx/ssl/shared.key", 0, 0, 0600}, {NULL, 0, 0, 0},
+    {"/etc/nginx/ssl/www.key", 0, 110, 0640},    {"/etc/nginx/ssl/shop.key", 33, 33, 0644},
+    {"/etc/nginx/ssl/dual-rsa.key", 0, 0, 0600}, {"/etc/nginx/ssl/dual-ec.key", 0, 0, 0600},
+    {"/etc/nginx/ssl/other.key", 0, 0, 0600},    {"/etc/nginx/ssl/encrypted.key", 0, 0, 0600},
+    {"/etc/nginx/ssl/shared.key", 0, 0, 0600},   {NULL, 0, 0, 0},
 };
 
 static void start_nginx(struct scan_check *host, const char *cmdline)
@@ -148,8 +149,6 @@ static void odd_ones_have_a_reason(void **state)
         const char *id;
         const char *reason;
     } cases[] = {
-        {"nginx:dual.example.com", "serves 2 certificates"},
-        {"nginx:dual.example.com#2", "serves 2 certificates"},
         {"nginx:var.example.com",
          "x-odd:13: certificate path contains the variable '$ssl_server_name'"},
         {"nginx:inline.example.com", "'data:$cert' is no file"},
@@ -160,7 +159,6 @@ static void odd_ones_have_a_reason(void **state)
         {"nginx:proxied.example.com", "no handshake can show"},
         {"nginx:wrong.example.com", "does not belong to the certificate"},
         {"nginx:wrong.example.com", "does not listen on 0.0.0.0 port 6443 yet"},
-        {"nginx:blog.example.com", "certbot"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -170,6 +168,62 @@ static void odd_ones_have_a_reason(void **state)
             fail_msg("case %zu: %s", i, cases[i].id);
         }
     }
+}
+
+static void certificates_side_by_side_are_told_apart(void **state)
+{
+    static const char *const kinds[] = {"rsa", "ec"};
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct clm_target *t;
+        char id[64];
+
+        (void)snprintf(id, sizeof(id), "nginx:dual.example.com#%s", kinds[i]);
+        t = scan_check_target(*state, id);
+        assert_string_equal(t->key_kind, kinds[i]);
+        assert_non_null(strstr(t->cert_path, kinds[i]));
+        assert_true(t->manageable);
+        assert_int_equal(t->reasons.n, 0);
+        assert_true(t->n_endpoints > 0);
+        for (size_t k = 0; k < t->n_endpoints; k++) {
+            assert_string_equal(t->endpoints[k].key_kind, kinds[i]);
+        }
+    }
+    assert_string_equal(scan_check_target(*state, "nginx:www.example.com")->key_kind, "");
+}
+
+static void of_two_of_one_kind_only_the_last_counts(void **state)
+{
+    struct scan_check *host = *state;
+    const struct clm_target *t;
+
+    root_io_text(host->root, "/etc/nginx/nginx.conf",
+                 "http { server { listen 443 ssl; server_name dual.example.com;\n"
+                 "ssl_certificate ssl/dual-old.pem; ssl_certificate_key ssl/dual-old.key;\n"
+                 "ssl_certificate ssl/dual-rsa.pem; ssl_certificate_key ssl/dual-rsa.key;\n"
+                 "ssl_certificate ssl/dual-ec.pem; ssl_certificate_key ssl/dual-ec.key; }\n"
+                 "server { listen 127.0.0.1:8443 ssl; server_name alone.example.com;\n"
+                 "ssl_certificate ssl/dual-rsa.pem; ssl_certificate_key ssl/dual-rsa.key; } }");
+    scan_check_run(host);
+    assert_int_equal(scan_check_service(host, SERVICE)->n_targets, 3);
+    t = scan_check_target(host, "nginx:dual.example.com");
+    assert_false(t->manageable);
+    assert_true(scan_check_says(&t->reasons, "a later certificate with a key of the same kind"));
+    t = scan_check_target(host, "nginx:dual.example.com#rsa");
+    assert_true(t->manageable);
+    assert_int_equal(t->n_endpoints, 2);
+    assert_string_equal(t->endpoints[1].key_kind, "rsa");
+    t = scan_check_target(host, "nginx:dual.example.com#ec");
+    assert_string_equal(t->endpoints[0].key_kind, "ec");
+}
+
+static void files_of_another_manager_are_told_of(void **state)
+{
+    const struct clm_target *t = scan_check_target(*state, "nginx:blog.example.com");
+
+    assert_string_equal(t->manager, "certbot");
+    assert_true(scan_check_says(&t->reasons, "policy.take_over"));
+    assert_string_equal(scan_check_target(*state, "nginx:dual.example.com#rsa")->manager, "");
 }
 
 static void shadowed_names_are_remarked_and_not_asked_for(void **state)
@@ -370,6 +424,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_pair_of_files_is_one_target, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stream_servers_are_targets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(odd_ones_have_a_reason, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(certificates_side_by_side_are_told_apart, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(of_two_of_one_kind_only_the_last_counts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(files_of_another_manager_are_told_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shadowed_names_are_remarked_and_not_asked_for, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(listens_that_are_not_understood_are_remarked, set_up,
