@@ -1,26 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 
+#include "agent/formats/server_args.h"
 #include "deployers/deployers.h"
 #include "deployers/pem_server.h"
 
-/* nginx -t loads certificates and keys and finds pairs that do not match. */
-static enum clm_code test_argv(const struct clm_service *service, struct clm_strs *out,
-                               struct clm_err *err)
+static enum clm_code add_option(struct clm_strs *out, const char *option, const char *value,
+                                struct clm_err *err)
+{
+    enum clm_code code;
+
+    if (value[0] == '\0') {
+        return CLM_OK;
+    }
+    code = clm_strs_add(out, option, err);
+    return code == CLM_OK ? clm_strs_add(out, value, err) : code;
+}
+
+/* nginx -t loads certificates and keys and finds pairs that do not match. It must be told what the
+ * running master was told, or it tests another configuration and touches another log. */
+static enum clm_code test_argv(const struct clm_io *io, const struct clm_service *service,
+                               struct clm_strs *out, struct clm_err *err)
 {
     const char *const words[] = {service->exe, "-t", "-q", "-c", service->config_path};
-    enum clm_code code = CLM_OK;
+    CLM_CLEANUP(clm_strs_done) struct clm_strs argv = {0};
+    struct clm_nginx_args args = {.conf = ""};
+    enum clm_code code = clm_cmdline_read(io, service->pid, &argv, NULL);
 
+    if (code == CLM_OK) {
+        code = clm_nginx_args_parse(&argv, &args, err);
+    } else if (code != CLM_E_NOMEM) {
+        code = CLM_OK; /* it has just ended: its reload will tell */
+    }
     for (size_t i = 0; i < CLM_ARRAY_LEN(words) && code == CLM_OK; i++) {
         code = clm_strs_add(out, words[i], err);
     }
-    if (code == CLM_OK && service->prefix[0] != '\0') {
-        code = clm_strs_add(out, "-p", err);
-        if (code == CLM_OK) {
-            code = clm_strs_add(out, service->prefix, err);
-        }
+    if (code == CLM_OK) {
+        code = add_option(out, "-p", service->prefix, err);
     }
-    return code;
+    if (code == CLM_OK) {
+        code = add_option(out, "-e", args.error_log, err);
+    }
+    return code == CLM_OK ? add_option(out, "-g", args.directives, err) : code;
 }
 
 static enum clm_code plan(const struct clm_io *io, const struct clm_service *service,
@@ -31,7 +52,7 @@ static enum clm_code plan(const struct clm_io *io, const struct clm_service *ser
     enum clm_code code = clm_pem_check(io, service, target, bundle, err);
 
     if (code == CLM_OK) {
-        code = test_argv(service, &server.test, err);
+        code = test_argv(io, service, &server.test, err);
     }
     if (code == CLM_OK) {
         code = clm_pem_plan(io, &server, service, target, out, err);

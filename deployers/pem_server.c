@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/formats/server_args.h"
+#include "deployers/pem_layout.h"
 
 static enum clm_code check_service(const struct clm_io *io, const struct clm_service *service,
                                    struct clm_err *err)
@@ -59,6 +60,23 @@ static enum clm_code check_names(const struct clm_target *target, const struct c
                        target->id, missing);
 }
 
+/* Beside a certificate of the other kind there is room for this kind alone. */
+static enum clm_code check_kind(const struct clm_target *target, const struct clm_bundle *bundle,
+                                struct clm_err *err)
+{
+    const char *type = bundle->leaf.key_type;
+    const char *kind = target->key_kind;
+
+    if (kind[0] == '\0' || (clm_str_starts(type, kind) && type[strlen(kind)] == '-')) {
+        return CLM_OK;
+    }
+    return clm_err_set(err, CLM_E_CONFLICT,
+                       "target '%s' is the place of a certificate with an %s key, and the new one "
+                       "has a key of type '%s': order it with key type '%s'",
+                       target->id, strcmp(kind, "ec") == 0 ? "ECDSA" : "RSA", type,
+                       strcmp(kind, "ec") == 0 ? "ec-p256" : "rsa-2048");
+}
+
 enum clm_code clm_pem_check(const struct clm_io *io, const struct clm_service *service,
                             const struct clm_target *target, const struct clm_bundle *bundle,
                             struct clm_err *err)
@@ -81,7 +99,12 @@ enum clm_code clm_pem_check(const struct clm_io *io, const struct clm_service *s
     if (bundle == NULL) {
         return CLM_OK;
     }
-    if (target->chain_path[0] != '\0' && bundle->chain_pem.len == 0) {
+    code = check_kind(target, bundle, err);
+    if (code != CLM_OK) {
+        return code;
+    }
+    if (target->chain_path[0] != '\0' && strcmp(target->chain_path, target->cert_path) != 0 &&
+        bundle->chain_pem.len == 0) {
         return clm_err_set(err, CLM_E_CONFLICT,
                            "target '%s': the new certificate has no intermediates, and an empty "
                            "'%s' would stop the server: remove the directive that names it",
@@ -121,30 +144,68 @@ static enum clm_code add_put(struct clm_plan *plan, const char *path, enum clm_c
     return clm_str_copy(step->path, sizeof(step->path), path, err);
 }
 
-/* The key before the certificate, so that the pair is whole when the last file is swapped. */
-static enum clm_code add_puts(struct clm_plan *plan, const struct clm_target *target,
+/* Key and certificates in one file, in the order in which they are. */
+static enum clm_content combined(const struct clm_pem_layout *now)
+{
+    return now->is_key_first ? CLM_CONTENT_KEY_FIRST : CLM_CONTENT_KEY_FULLCHAIN;
+}
+
+static enum clm_code add_key(const struct clm_io *io, struct clm_plan *plan,
+                             const struct clm_target *target, struct clm_err *err)
+{
+    const struct clm_pem_layout now = clm_pem_layout_read(io, target->key_path);
+    enum clm_code code =
+        add_put(plan, target->key_path,
+                now.has_key && now.has_cert ? combined(&now) : CLM_CONTENT_KEY, err);
+
+    if (code == CLM_OK) {
+        struct clm_step *step = &plan->steps[plan->n_steps - 1];
+
+        memcpy(step->key_password, target->key_password, sizeof(step->key_password));
+    }
+    return code;
+}
+
+static enum clm_code add_cert(const struct clm_io *io, struct clm_plan *plan,
+                              const struct clm_target *target, bool is_one_file, bool has_chain,
                               struct clm_err *err)
 {
-    bool one_file = target->key_path[0] == '\0' || strcmp(target->key_path, target->cert_path) == 0;
-    bool has_chain = target->chain_path[0] != '\0';
+    const struct clm_pem_layout now = clm_pem_layout_read(io, target->cert_path);
+    bool has_key = is_one_file || now.has_key;
+    enum clm_content content = CLM_CONTENT_FULLCHAIN;
     enum clm_code code;
 
-    if (one_file && has_chain) {
-        return clm_err_set(err, CLM_E_UNSUPPORTED,
-                           "target '%s': key and certificate share '%s' while the intermediates "
-                           "are in '%s': put the key into a file of its own",
-                           target->id, target->cert_path, target->chain_path);
+    if (has_chain) {
+        content = has_key ? CLM_CONTENT_LEAF_KEY : CLM_CONTENT_LEAF;
+    } else if (has_key) {
+        content = combined(&now);
     }
-    if (one_file) {
-        return add_put(plan, target->cert_path, CLM_CONTENT_KEY_FULLCHAIN, err);
+    code = add_put(plan, target->cert_path, content, err);
+    if (code == CLM_OK && has_key) {
+        struct clm_step *step = &plan->steps[plan->n_steps - 1];
+
+        memcpy(step->key_password, target->key_password, sizeof(step->key_password));
     }
-    code = add_put(plan, target->key_path, CLM_CONTENT_KEY, err);
+    return code;
+}
+
+/* The key before the certificate, so that the pair is whole when the last file is swapped. Apache
+ * may name the certificate's own file as that of the intermediates. */
+static enum clm_code add_puts(const struct clm_io *io, struct clm_plan *plan,
+                              const struct clm_target *target, struct clm_err *err)
+{
+    bool one_file = target->key_path[0] == '\0' || strcmp(target->key_path, target->cert_path) == 0;
+    bool has_chain =
+        target->chain_path[0] != '\0' && strcmp(target->chain_path, target->cert_path) != 0;
+    enum clm_code code = CLM_OK;
+
+    if (!one_file) {
+        code = add_key(io, plan, target, err);
+    }
     if (code == CLM_OK && has_chain) {
         code = add_put(plan, target->chain_path, CLM_CONTENT_CHAIN, err);
     }
-    return code == CLM_OK ? add_put(plan, target->cert_path,
-                                    has_chain ? CLM_CONTENT_LEAF : CLM_CONTENT_FULLCHAIN, err)
-                          : code;
+    return code == CLM_OK ? add_cert(io, plan, target, one_file, has_chain, err) : code;
 }
 
 /* Through systemd only if the unit is active and this very process is its main process: a server
@@ -196,7 +257,7 @@ enum clm_code clm_pem_plan(const struct clm_io *io, const struct clm_pem_server 
         code = add_test(out, CLM_STEP_CHECK, &server->test, err);
     }
     if (code == CLM_OK) {
-        code = add_puts(out, target, err);
+        code = add_puts(io, out, target, err);
     }
     if (code == CLM_OK) {
         code = add_test(out, CLM_STEP_POST_CHECK, &server->test, err);

@@ -38,6 +38,22 @@ static const char *option_value(const char *const *argv, size_t n, size_t *io_i,
     return *io_i + 1 < n ? argv[++*io_i] : NULL;
 }
 
+/* The value of -g, which is several words where quoting was lost. */
+static enum clm_code join_directives(const char *const *argv, size_t n, size_t *io_i,
+                                     const char *first, struct clm_nginx_args *out,
+                                     struct clm_err *err)
+{
+    enum clm_code code = clm_str_copy(out->directives, sizeof(out->directives), first, err);
+
+    while (code == CLM_OK && *io_i + 1 < n && argv[*io_i + 1][0] != '-') {
+        size_t len = strlen(out->directives);
+
+        code = clm_str_fmt(out->directives + len, sizeof(out->directives) - len, err, " %s",
+                           argv[++*io_i]);
+    }
+    return code;
+}
+
 static enum clm_code nginx_words(const char *const *argv, size_t n, struct clm_nginx_args *out,
                                  struct clm_err *err)
 {
@@ -52,10 +68,17 @@ static enum clm_code nginx_words(const char *const *argv, size_t n, struct clm_n
         char letter = argv[i][1];
 
         value = option_value(argv, n, &i, 1);
-        if (value != NULL && letter == 'c') {
+        if (value == NULL) {
+            continue;
+        }
+        if (letter == 'c') {
             code = clm_str_copy(out->conf, sizeof(out->conf), value, err);
-        } else if (value != NULL && letter == 'p') {
+        } else if (letter == 'p') {
             code = clm_str_copy(out->prefix, sizeof(out->prefix), value, err);
+        } else if (letter == 'e') {
+            code = clm_str_copy(out->error_log, sizeof(out->error_log), value, err);
+        } else {
+            code = join_directives(argv, n, &i, value, out, err);
         }
     }
     return code;

@@ -23,11 +23,13 @@ CLM_MUST_USE enum clm_code clm_cmdline_read(const struct clm_io *io, int32_t pid
                                             struct clm_strs *out, struct clm_err *err);
 
 struct clm_nginx_args {
-    char conf[PATH_MAX];   /* -c as given; "" if it was not */
-    char prefix[PATH_MAX]; /* -p as given; "" if it was not */
+    char conf[PATH_MAX];       /* -c as given; "" if it was not */
+    char prefix[PATH_MAX];     /* -p as given; "" if it was not */
+    char error_log[PATH_MAX];  /* -e as given; "" if it was not */
+    char directives[PATH_MAX]; /* -g as given, blanks joined; "" if it was not */
 };
 /* Also reads the title a master gives itself ("nginx: master process nginx -c x"), in which quoting
- * is lost: -c and -p are taken by word. Errors: LIMIT. */
+ * is lost: -c, -p and -e are taken by word, -g up to the next option. Errors: LIMIT. */
 CLM_MUST_USE enum clm_code clm_nginx_args_parse(const struct clm_strs *argv,
                                                 struct clm_nginx_args *out, struct clm_err *err);
 

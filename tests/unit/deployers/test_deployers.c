@@ -148,6 +148,103 @@ static void one_file_for_both_is_written_once(void **state)
                    "verify 1 in 30000\n");
 }
 
+#define CERT  "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
+#define KEY   "-----BEGIN EC PRIVATE KEY-----\nx\n-----END EC PRIVATE KEY-----\n"
+#define PARAM "-----BEGIN EC PARAMETERS-----\nx\n-----END EC PARAMETERS-----\n"
+
+static void the_order_in_a_file_is_kept(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_apart; /* the key has a file of its own */
+        const char *chain;
+        const char *puts;
+    } cases[] = {
+        {CERT CERT KEY, false, "", "file.put /t/a.pem key_fullchain\n"},
+        {KEY CERT CERT, false, "", "file.put /t/a.pem key_first\n"},
+        {PARAM KEY CERT, false, "", "file.put /t/a.pem key_first\n"},
+        {CERT KEY CERT, false, "", "file.put /t/a.pem key_fullchain\n"},
+        {"words -----BEGIN X PRIVATE KEY-----\n" CERT KEY, false, "",
+         "file.put /t/a.pem key_fullchain\n"},
+        {"-----BEGIN ENCRYPTED PRIVATE KEY-----\n" CERT, false, "",
+         "file.put /t/a.pem key_first\n"},
+        {CERT KEY, false, "/t/chain.pem",
+         "file.put /t/chain.pem chain\nfile.put /t/a.pem leaf_key\n"},
+        {CERT, true, "/t/chain.pem",
+         "file.put /t/a.key key\nfile.put /t/chain.pem chain\nfile.put /t/a.pem leaf\n"},
+        {CERT, true, "/t/a.pem", "file.put /t/a.key key\nfile.put /t/a.pem fullchain\n"},
+        {KEY CERT, true, "", "file.put /t/a.key key\nfile.put /t/a.pem key_first\n"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fixture *f = *state;
+        char want[1024];
+
+        root_io_text(f->root, "/t/a.pem", cases[i].text);
+        root_io_text(f->root, "/t/a.key", KEY);
+        strcpy(f->target->key_path, cases[i].is_apart ? "/t/a.key" : "/t/a.pem");
+        strcpy(f->target->chain_path, cases[i].chain);
+        assert_int_equal(clm_buf_add_str(&f->bundle.chain_pem, "x", NULL), CLM_OK);
+        (void)snprintf(want, sizeof(want),
+                       "check " NGINX_TEST "\n%spost_check " NGINX_TEST "\n"
+                       "reload 1 to 812/500\nverify 1 in 30000\n",
+                       cases[i].puts);
+        assert_plan(f, want);
+    }
+}
+
+static void a_key_file_with_certificates_keeps_them(void **state)
+{
+    struct fixture *f = *state;
+
+    root_io_text(f->root, "/t/a.pem", CERT);
+    root_io_text(f->root, "/t/a.key", KEY CERT);
+    strcpy(f->target->key_password, "conf:2:/etc/nginx/words");
+    assert_int_equal(make(f), CLM_OK);
+    assert_int_equal(f->plan.steps[1].content, CLM_CONTENT_KEY_FIRST);
+    assert_string_equal(f->plan.steps[1].key_password, "conf:2:/etc/nginx/words");
+    assert_int_equal(f->plan.steps[2].content, CLM_CONTENT_FULLCHAIN);
+    assert_string_equal(f->plan.steps[2].key_password, "");
+}
+
+static void a_place_for_one_kind_takes_no_other(void **state)
+{
+    struct fixture *f = *state;
+
+    strcpy(f->target->key_kind, "rsa");
+    strcpy(f->bundle.leaf.key_type, "rsa-3072");
+    assert_int_equal(make(f), CLM_OK);
+    strcpy(f->bundle.leaf.key_type, "ec-p256");
+    assert_int_equal(make(f), CLM_E_CONFLICT);
+    assert_non_null(strstr(f->err.msg, "place of a certificate with an RSA key"));
+    strcpy(f->target->key_kind, "ec");
+    assert_int_equal(make(f), CLM_OK);
+    strcpy(f->bundle.leaf.key_type, "rsa-2048");
+    assert_int_equal(make(f), CLM_E_CONFLICT);
+    assert_non_null(strstr(f->err.msg, "order it with key type 'ec-p256'"));
+}
+
+/* What the master was started with, the test must be told as well. */
+static void the_test_has_the_options_of_the_master(void **state)
+{
+    struct fixture *f = *state;
+
+    host_tree_process(
+        f->root,
+        &(struct host_process){.pid = 812,
+                               .parent = 1,
+                               .start = 500,
+                               .comm = "nginx",
+                               .exe = "/usr/sbin/nginx",
+                               .cmdline = "nginx: master process nginx -e /log -g daemon on; pid "
+                                          "/run/x.pid; -c /etc/nginx/nginx.conf"});
+    assert_int_equal(make(f), CLM_OK);
+    assert_int_equal(f->plan.steps[0].argv.n, 9);
+    assert_string_equal(f->plan.steps[0].argv.v[6], "/log");
+    assert_string_equal(f->plan.steps[0].argv.v[7], "-g");
+    assert_string_equal(f->plan.steps[0].argv.v[8], "daemon on; pid /run/x.pid;");
+}
+
 static void systemd_reloads_only_its_own_main_process(void **state)
 {
     static const struct {
@@ -311,13 +408,6 @@ static void empty_chain(struct fixture *f)
     strcpy(f->target->chain_path, "/t/chain.pem");
 }
 
-static void key_with_chain_apart(struct fixture *f)
-{
-    strcpy(f->target->chain_path, "/t/chain.pem");
-    strcpy(f->target->key_path, f->target->cert_path);
-    assert_int_equal(clm_buf_add_str(&f->bundle.chain_pem, "x", NULL), CLM_OK);
-}
-
 struct refusal {
     void (*spoil)(struct fixture *f);
     enum clm_code code;
@@ -336,7 +426,6 @@ static const struct refusal refusals[] = {
     {star_lost, CLM_E_CONFLICT, "lacks '*.w.example'"},
     {address_lost, CLM_E_CONFLICT, "lacks '192.0.2.1'"},
     {empty_chain, CLM_E_CONFLICT, "has no intermediates"},
-    {key_with_chain_apart, CLM_E_UNSUPPORTED, "put the key into a file of its own"},
 };
 
 static void what_cannot_work_is_refused_with_a_remedy(void **state)
@@ -413,6 +502,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nginx_gets_key_and_full_chain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_file_for_both_is_written_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_order_in_a_file_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_key_file_with_certificates_keeps_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_place_for_one_kind_takes_no_other, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_test_has_the_options_of_the_master, set_up, tear_down),
         cmocka_unit_test_setup_teardown(systemd_reloads_only_its_own_main_process, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(apache_keeps_leaf_and_chain_apart_if_they_are, set_up,
