@@ -8,6 +8,7 @@ import time
 from harness.base import Process, free_port, leaf_sha256, listens, served, until
 
 NAME = f"www.{os.getpid()}.bench.test"  # a scan sees the whole host, and other runs on it
+PROOF_S = 0.3  # design.md 6
 CONF = """error_log {root}/error.log;
 pid {root}/nginx.pid;
 worker_processes 2;
@@ -70,6 +71,20 @@ class Website:
             if time.monotonic() > end:
                 raise AssertionError(f"the new certificate is not served after {seconds} s")
             time.sleep(0.005)
+
+    def prove(self, leaf, seconds=20):
+        """What clmbot calls proof: three fresh handshakes in a row, over 300 ms at least, that show it."""
+        end, since, seen = time.monotonic() + seconds, None, 0
+        while seen < 3 or time.monotonic() - since < PROOF_S:
+            if time.monotonic() > end:
+                raise AssertionError(f"the new certificate is not served without a break after {seconds} s")
+            if self.leaf() != leaf:
+                since, seen = None, 0
+                continue
+            seen += 1
+            if since is None:
+                since = time.monotonic()
+            time.sleep(max(0, min(PROOF_S / 2, since + PROOF_S - time.monotonic())))
 
     def stop(self):
         if self.process:
