@@ -23,6 +23,15 @@ static uint32_t reload_timeout_ms(const struct clm_txn *t)
 
 /* ---- programs ---- */
 
+/* A line that ends like a sentence, or announces the next one, needs no other mark. */
+static const char *separator(const char *so_far, size_t len)
+{
+    if (len == 0) {
+        return "";
+    }
+    return strchr(":.;,", so_far[len - 1]) != NULL ? " " : "; ";
+}
+
 /* What the program said, its lines joined: the first one often names the place, the last one only
  * that the test failed. */
 static void join_lines(const struct clm_buf *output, char *dst, size_t size)
@@ -33,10 +42,14 @@ static void join_lines(const struct clm_buf *output, char *dst, size_t size)
     dst[0] = '\0';
     while (*at != '\0' && len + 1 < size) {
         size_t n = strcspn(at, "\n");
+        size_t shown = n;
 
-        if (n > 0) {
+        while (shown > 0 && (at[shown - 1] == ' ' || at[shown - 1] == '\r')) {
+            shown--;
+        }
+        if (shown > 0) {
             int written =
-                snprintf(dst + len, size - len, "%s%.*s", len > 0 ? "; " : "", (int)n, at);
+                snprintf(dst + len, size - len, "%s%.*s", separator(dst, len), (int)shown, at);
 
             len += written > 0 ? (size_t)written : 0;
         }

@@ -203,7 +203,7 @@ static enum clm_code run(void *ctx, const char *const *argv, uint32_t timeout_ms
         self->on_run(self);
     }
     *out_status = self->runs > 1 ? self->post_check_status : self->check_status;
-    return clm_buf_add_str(output, "fake: testing\nfake: said \033[1mso\n", err);
+    return clm_buf_add_str(output, "fake: in a.conf:\nfake: testing\nfake: said \033[1mso\n", err);
 }
 
 static int64_t now_s(void *ctx)

@@ -157,7 +157,7 @@ static void what_is_not_served_is_rolled_back_and_proved(void **state)
         {1, "serves another certificate"},
         {2, "handshake failed"},
         {3, "refused to reload"},
-        {4, "exited with 1: fake: testing; fake: said  [1mso"},
+        {4, "exited with 1: fake: in a.conf: fake: testing; fake: said  [1mso"},
     };
 
     (void)state;
