@@ -54,6 +54,7 @@ struct clm_opt {
     const char *const *choices; /* NULL-ended */
     /* Of a TREE: is this one well-formed? The message begins with the member. */
     enum clm_code (*check)(const struct clm_json *value, struct clm_err *err);
+    bool is_list;         /* of a TREE: each is a list of texts instead of an object */
     const char *fallback; /* default as text; a list's elements are parted by a space */
     const char *text;     /* one or two sentences for the manual */
     const char *since;    /* version that brought it */

@@ -30,15 +30,26 @@ static enum clm_code refuse(const struct tree *tree, const struct clm_yaml *at, 
                        clm_yaml_line(at), clm_yaml_column(at), tree->opt->key, tree->name, why);
 }
 
+static enum clm_code fill_map(const struct tree *tree, const struct clm_yaml *map,
+                              struct clm_json *obj, struct clm_err *err);
+
 static enum clm_code fill_list(const struct tree *tree, const struct clm_yaml *list,
                                struct clm_json *array, struct clm_err *err)
 {
     for (const struct clm_yaml *item = clm_yaml_first(list); item != NULL;
          item = clm_yaml_next(item)) {
-        if (clm_yaml_kind(item) != CLM_YAML_SCALAR || clm_yaml_is_null(item)) {
-            return refuse(tree, item, "an element of a list must be a text", err);
+        enum clm_code code = CLM_OK;
+
+        if (clm_yaml_kind(item) == CLM_YAML_MAP) {
+            code = fill_map(tree, item, clm_json_add_object(array), err);
+        } else if (clm_yaml_kind(item) == CLM_YAML_SCALAR && !clm_yaml_is_null(item)) {
+            clm_json_add_str(array, clm_yaml_text(item));
+        } else {
+            code = refuse(tree, item, "an element of a list must be a text or a map", err);
         }
-        clm_json_add_str(array, clm_yaml_text(item));
+        if (code != CLM_OK) {
+            return code;
+        }
     }
     return CLM_OK;
 }
@@ -85,8 +96,8 @@ static enum clm_code check_entry(const struct tree *tree, const struct clm_yaml 
     if (!is_entry_name(tree->name)) {
         return refuse(tree, node, "is not a name of a-z, 0-9 and ._-", err);
     }
-    if (clm_yaml_kind(node) != CLM_YAML_MAP) {
-        return refuse(tree, node, "must be a map", err);
+    if (clm_yaml_kind(node) != (tree->opt->is_list ? CLM_YAML_LIST : CLM_YAML_MAP)) {
+        return refuse(tree, node, tree->opt->is_list ? "must be a list" : "must be a map", err);
     }
     return clm_json_get(known, tree->name) != NULL ? refuse(tree, node, "is already set", err)
                                                    : CLM_OK;
@@ -104,8 +115,8 @@ enum clm_code clm_opt_set_tree(const struct clm_opt *opt, const struct clm_yaml 
     if (code != CLM_OK) {
         return code;
     }
-    value = clm_json_new_object();
-    code = fill_map(&tree, node, value, err);
+    value = opt->is_list ? clm_json_new_array() : clm_json_new_object();
+    code = opt->is_list ? fill_list(&tree, node, value, err) : fill_map(&tree, node, value, err);
     if (code == CLM_OK && value == NULL) {
         code = clm_err_set(err, CLM_E_NOMEM, "configuration");
     }

@@ -40,6 +40,22 @@ static enum clm_code check_template(const struct clm_json *value, struct clm_err
     return code;
 }
 
+static enum clm_code check_file(const struct clm_json *value, struct clm_err *err)
+{
+    struct clm_declared file = {.outputs = NULL};
+    enum clm_code code = clm_declared_read(value, &file, err);
+
+    clm_declared_done(&file);
+    return code;
+}
+
+static enum clm_code check_hook(const struct clm_json *value, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_strs_done) struct clm_strs argv = {0};
+
+    return clm_hook_read(value, &argv, err);
+}
+
 static const struct clm_opt options[] = {
     {.key = "state_dir",
      .type = CLM_OPT_TEXT,
@@ -121,7 +137,7 @@ static const struct clm_opt options[] = {
      .form = CLM_FORM_KIND,
      AT(scan.kinds),
      SIZE(scan.kinds),
-     .fallback = "nginx apache",
+     .fallback = "nginx apache file",
      .text = "Kinds of servers that the scan looks for.",
      .since = "0.1.0"},
     {.key = "scan.probe",
@@ -227,7 +243,7 @@ static const struct clm_opt options[] = {
      .form = CLM_FORM_TARGET,
      AT(policy.targets_allow),
      SIZE(policy.targets_allow),
-     .fallback = "nginx:* apache:*",
+     .fallback = "nginx:* apache:* file:*",
      .text = "Targets that jobs may change. An asterisk stands for any run of characters.",
      .since = "0.1.0"},
     {.key = "policy.targets.deny",
@@ -391,6 +407,49 @@ static const struct clm_opt options[] = {
      .fallback = "false",
      .text = "Jobs may ask for TLS handshakes with addresses of other hosts.",
      .since = "0.1.0"},
+    {.key = "policy.restart",
+     .type = CLM_OPT_LIST,
+     .form = CLM_FORM_ANY,
+     AT(policy.restart),
+     SIZE(policy.restart),
+     .fallback = "",
+     .text =
+         "Units that may be restarted where a server cannot read a new certificate otherwise, "
+         "such as tomcat9.service. An asterisk stands for any run of characters. A restart ends "
+         "connections, so the empty default allows none: the certificate is installed then, and "
+         "waits for a restart by somebody else.",
+     .since = "0.1.0"},
+    {.key = "policy.hooks",
+     .type = CLM_OPT_TREE,
+     AT(policy.hooks_tree),
+     .size = sizeof(void *),
+     .check = check_hook,
+     .is_list = true,
+     .fallback = "",
+     .text =
+         "Programs that targets in the section files may run, by name: each a list of the "
+         "absolute path and its arguments. Only root may be able to change the program. It gets "
+         "no shell and no environment but PATH, LANG, CLM_TARGET, CLM_ACTION, CLM_CERT_SHA256 "
+         "and CLM_OLD_CERT_SHA256.",
+     .since = "0.1.0"},
+    {.key = "policy.tomcat_manager.user",
+     .type = CLM_OPT_TEXT,
+     .form = CLM_FORM_ANY,
+     AT(policy.tomcat_manager.user),
+     SIZE(policy.tomcat_manager.user),
+     .fallback = "",
+     .text = "User of Tomcat's manager application on this host who has the role manager-script: "
+             "with it a new certificate needs no restart. Empty: the manager is not used.",
+     .since = "0.1.0"},
+    {.key = "policy.tomcat_manager.password_file",
+     .type = CLM_OPT_TEXT,
+     .form = CLM_FORM_PATH,
+     AT(policy.tomcat_manager.password_file),
+     SIZE(policy.tomcat_manager.password_file),
+     .fallback = "",
+     .text = "File whose first line is the password of that user. It must belong to root with mode "
+             "0600.",
+     .since = "0.1.0"},
     {.key = "policy.limits.deploys_per_target_per_day",
      .type = CLM_OPT_INT,
      AT(policy.deploys_per_target_per_day),
@@ -408,6 +467,18 @@ static const struct clm_opt options[] = {
      .max = 10000,
      .fallback = "50",
      .text = "How many certificates may be ordered in 24 hours. 0 refuses every order.",
+     .since = "0.1.0"},
+    {.key = "files",
+     .type = CLM_OPT_TREE,
+     AT(policy.files_tree),
+     .size = sizeof(void *),
+     .check = check_file,
+     .fallback = "",
+     .text = "Certificate files of programs that clmbot does not know, by a name of yours: the "
+             "target is then file:NAME. Members: outputs (a list of maps with path, content, "
+             "format, alias, password_file, key_password_file, owner, group, mode), check, reload "
+             "(unit, restart, hook or none), unit, hook, verify (address, port, sni, deadline). "
+             "See the page on generic files.",
      .since = "0.1.0"},
     {.key = "deploy.deadline",
      .type = CLM_OPT_INT,

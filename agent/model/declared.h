@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #include "agent/base/err.h"
+#include "agent/base/json.h"
+#include "agent/base/str.h"
 #include "agent/model/plan.h"
 #include "agent/model/probe.h"
 
@@ -51,5 +53,18 @@ void clm_declared_done(struct clm_declared *declared);
 /* The FILE_PUT step of an output, but for owner and group. Errors: CONFIG what does not go together. */
 CLM_MUST_USE enum clm_code clm_declared_step(const struct clm_declared_output *output,
                                              struct clm_step *step, struct clm_err *err);
+
+/*
+ * clm_declared_read() - one entry of the section "files"
+ *
+ * In      obj  every value is a text, "outputs" a list of maps
+ * Out     out  zeroed by the caller, all but name; for clm_declared_done() also after an error
+ * Errors  PARSE, LIMIT, CONFIG, INVAL; the message begins with the member
+ */
+CLM_MUST_USE enum clm_code clm_declared_read(const struct clm_json *obj, struct clm_declared *out,
+                                             struct clm_err *err);
+/* A hook: a list of texts, the first an absolute path. Errors: PARSE, NOMEM. */
+CLM_MUST_USE enum clm_code clm_hook_read(const struct clm_json *list, struct clm_strs *out,
+                                         struct clm_err *err);
 
 #endif

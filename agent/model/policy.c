@@ -32,6 +32,8 @@ void clm_policy_done(struct clm_policy *policy)
             clm_declared_done(&policy->files[i]);
         }
         free(policy->files);
+        clm_json_free(policy->hooks_tree);
+        clm_json_free(policy->files_tree);
         memset(policy, 0, sizeof(*policy));
     }
 }

@@ -54,7 +54,8 @@ struct clm_policy {
         char user[128]; /* "" the manager is not used */
         char password_file[4096];
     } tomcat_manager;
-    struct clm_policy_hook *hooks; /* programs of root's that plans may run */
+    struct clm_json *hooks_tree, *files_tree; /* as they stand in the file; NULL: none */
+    struct clm_policy_hook *hooks;            /* programs of root's that plans may run */
     size_t n_hooks;
     struct clm_strs emails; /* globs of mail addresses in certificates; default: empty = none */
     struct clm_strs uris;   /* globs of URIs in certificates; default: empty = none */
@@ -70,6 +71,15 @@ struct clm_policy {
 };
 
 void clm_policy_done(struct clm_policy *policy);
+
+/*
+ * clm_policy_declare() - makes hooks and files of the trees that the configuration was read into
+ *
+ * Effect  also asks whether they fit each other: hooks that are named exist, no file belongs to two
+ *         targets, units may be restarted
+ * Errors  CONFIG with the name of the entry; NOMEM
+ */
+CLM_MUST_USE enum clm_code clm_policy_declare(struct clm_policy *policy, struct clm_err *err);
 
 CLM_MUST_USE enum clm_code clm_policy_check_job_type(const struct clm_policy *policy,
                                                      const char *type, struct clm_err *err);

@@ -108,7 +108,7 @@ static const struct {
     {"policy: {names: {alow: []}}\n",
      "f:1:18: unknown key 'alow' in 'policy.names'; did you mean 'allow'?"},
     {"xyzzy: 1\n", "f:1:1: unknown key 'xyzzy'; known are state_dir, run_dir, user, group, "
-                   "control_plane, scan, policy, deploy, log"},
+                   "control_plane, scan, policy, files, deploy, log"},
     {"log: {colour: red}\n", "f:1:7: unknown key 'colour' in 'log'; known are level"},
     {"log.level: info\n", "f:1:1: unknown key 'log.level'"},
     {"'': 1\n", "f:1:1: unknown key ''"},

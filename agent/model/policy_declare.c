@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hooks and declared files, once the whole configuration has been read. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/model/policy.h"
+
+static enum clm_code add_hooks(struct clm_policy *policy, struct clm_err *err)
+{
+    const struct clm_json *tree = policy->hooks_tree;
+
+    policy->hooks = calloc(clm_json_len(tree) + 1, sizeof(*policy->hooks));
+    if (policy->hooks == NULL) {
+        return clm_err_set(err, CLM_E_NOMEM, "hooks");
+    }
+    for (const struct clm_json *at = clm_json_first(tree); at != NULL; at = clm_json_next(at)) {
+        struct clm_policy_hook *hook = &policy->hooks[policy->n_hooks++];
+        enum clm_code code = clm_str_copy(hook->name, sizeof(hook->name), clm_json_key(at), err);
+
+        if (code == CLM_OK) {
+            code = clm_hook_read(at, &hook->argv, err);
+        }
+        if (code != CLM_OK) {
+            return clm_err_wrap(err, code, "policy.hooks.%s", clm_json_key(at));
+        }
+    }
+    return CLM_OK;
+}
+
+static enum clm_code check_hook(const struct clm_policy *policy, const char *name,
+                                struct clm_err *err)
+{
+    return name[0] == '\0' || clm_policy_find_hook(policy, name) != NULL
+               ? CLM_OK
+               : clm_err_set(err, CLM_E_CONFIG, "there is no hook '%s'; declare it in policy.hooks",
+                             name);
+}
+
+static enum clm_code check_paths(const struct clm_policy *policy, const struct clm_declared *file,
+                                 struct clm_err *err)
+{
+    for (size_t i = 0; i < file->n_outputs; i++) {
+        for (const struct clm_declared *other = policy->files; other != file; other++) {
+            for (size_t k = 0; k < other->n_outputs; k++) {
+                if (strcmp(other->outputs[k].path, file->outputs[i].path) == 0) {
+                    return clm_err_set(err, CLM_E_CONFIG, "'%s' belongs to files.%s already",
+                                       file->outputs[i].path, other->name);
+                }
+            }
+        }
+    }
+    return CLM_OK;
+}
+
+static enum clm_code add_file(struct clm_policy *policy, const struct clm_json *obj,
+                              struct clm_err *err)
+{
+    struct clm_declared *file = &policy->files[policy->n_files++];
+    enum clm_code code = clm_str_copy(file->name, sizeof(file->name), clm_json_key(obj), err);
+
+    if (code == CLM_OK) {
+        code = clm_declared_read(obj, file, err);
+    }
+    if (code == CLM_OK) {
+        code = check_hook(policy, file->check, err);
+    }
+    if (code == CLM_OK) {
+        code = check_hook(policy, file->hook, err);
+    }
+    if (code == CLM_OK && strcmp(file->reload, "restart") == 0) {
+        code = clm_policy_check_restart(policy, file->unit, err);
+    }
+    return code == CLM_OK ? check_paths(policy, file, err) : code;
+}
+
+enum clm_code clm_policy_declare(struct clm_policy *policy, struct clm_err *err)
+{
+    const struct clm_json *tree = policy->files_tree;
+    enum clm_code code = add_hooks(policy, err);
+
+    if (code == CLM_OK) {
+        policy->files = calloc(clm_json_len(tree) + 1, sizeof(*policy->files));
+        code = policy->files == NULL ? clm_err_set(err, CLM_E_NOMEM, "files") : CLM_OK;
+    }
+    for (const struct clm_json *at = clm_json_first(tree); code == CLM_OK && at != NULL;
+         at = clm_json_next(at)) {
+        code = add_file(policy, at, err);
+        if (code != CLM_OK) {
+            code = clm_err_wrap(err, code == CLM_E_NOMEM ? code : CLM_E_CONFIG, "files.%s",
+                                clm_json_key(at));
+        }
+    }
+    return code;
+}
