@@ -18,6 +18,7 @@
 #define ATTR_LIST_BYTES  8192u
 #define ATTR_VALUE_BYTES 65536u /* XATTR_SIZE_MAX of the kernel */
 #define LABEL            "security.selinux"
+#define ACL              "system.posix_acl_access"
 
 /* ---- stat, read ---- */
 
@@ -140,7 +141,7 @@ static enum clm_code copy_xattr(int from, int to, const char *attr, struct clm_e
 
 static bool is_copied(const char *attr)
 {
-    return strcmp(attr, "system.posix_acl_access") == 0 || clm_str_starts(attr, "user.") ||
+    return strcmp(attr, ACL) == 0 || clm_str_starts(attr, "user.") ||
            strcmp(attr, "security.SMACK64") == 0;
 }
 
@@ -176,6 +177,19 @@ static enum clm_code copy_xattrs(int from, int to, struct clm_err *err)
     return CLM_OK;
 }
 
+/* A new file takes the default ACL of its directory; the mode that is set in the end would open its
+ * entries. The file that is replaced has none of it: its own, or no ACL at all. */
+static enum clm_code drop_inherited(int like_fd, int fd, struct clm_err *err)
+{
+    if (fgetxattr(like_fd, ACL, NULL, 0) >= 0 || errno != ENODATA) {
+        return CLM_OK; /* it has one, which is copied; or the file system knows none */
+    }
+    if (fremovexattr(fd, ACL) != 0 && errno != ENODATA && errno != ENOTSUP) {
+        return clm_err_sys(err, errno, "remove inherited %s", ACL);
+    }
+    return CLM_OK;
+}
+
 static enum clm_code open_like(int dir_fd, const char *like, int *out_fd, struct clm_err *err)
 {
     if (like == NULL) {
@@ -198,7 +212,10 @@ static enum clm_code fill(int fd, int like_fd, const struct clm_fsat_new *file, 
     if (clm_fs_point("chown", fd, file->name) != 0 || fchown(fd, file->uid, file->gid) != 0) {
         return clm_err_sys(err, errno, "chown '%s'", file->name);
     }
-    code = like_fd < 0 ? CLM_OK : copy_xattrs(like_fd, fd, err);
+    code = like_fd < 0 ? CLM_OK : drop_inherited(like_fd, fd, err);
+    if (code == CLM_OK && like_fd >= 0) {
+        code = copy_xattrs(like_fd, fd, err);
+    }
     if (code != CLM_OK) {
         return code;
     }

@@ -225,6 +225,60 @@ static void a_new_file_imitates_the_old_one(void **state)
     assert_int_equal(clm_fsat_create(place.dir_fd, &spec, NULL), CLM_E_EXISTS);
 }
 
+/* An ACL as the kernel keeps it (posix_acl_xattr.h): owner, one user, group, mask, others. */
+struct acl {
+    uint32_t version;
+    struct {
+        uint16_t tag;
+        uint16_t perm;
+        uint32_t id;
+    } v[5];
+};
+
+static struct acl acl_for(uint32_t uid, uint16_t group, uint16_t mask)
+{
+    return (struct acl){
+        2, {{1, 6, ~0u}, {2, 4, uid}, {4, group, ~0u}, {0x10, mask, ~0u}, {0x20, 0, ~0u}}};
+}
+
+#define ACCESS_ACL  "system.posix_acl_access"
+#define DEFAULT_ACL "system.posix_acl_default"
+
+/* The group's bits of the mode are the mask while there is an ACL: it must not get wider. */
+static void an_acl_is_kept_and_none_is_inherited(void **state)
+{
+    CLM_CLEANUP(clm_place_done) struct clm_place place = CLM_PLACE_INIT;
+    const struct acl own = acl_for(12345, 0, 4);
+    const struct acl inherited = acl_for(54321, 4, 4);
+    struct acl got;
+    struct stat before;
+    struct stat after;
+    struct clm_fsat_new spec = {
+        .data = "secret", .len = 6, .uid = geteuid(), .gid = getegid(), .mode = 0640, .like = "f"};
+
+    (void)state;
+    assert_int_equal(chmod(at("d/e/f"), 0640), 0);
+    if (setxattr(at("d/e"), DEFAULT_ACL, &inherited, sizeof(inherited), 0) != 0) {
+        assert_int_equal(errno, ENOTSUP); /* a file system without ACLs has nothing to keep */
+        return;
+    }
+    open_place(&place);
+    spec.name = "plain";
+    assert_int_equal(clm_fsat_create(place.dir_fd, &spec, NULL), CLM_OK);
+    assert_int_equal(getxattr(at("d/e/plain"), ACCESS_ACL, &got, sizeof(got)), -1);
+    assert_int_equal(errno, ENODATA);
+
+    assert_int_equal(setxattr(at("d/e/f"), ACCESS_ACL, &own, sizeof(own), 0), 0);
+    assert_int_equal(stat(at("d/e/f"), &before), 0);
+    spec.name = "with";
+    spec.mode = before.st_mode & 07777u;
+    assert_int_equal(clm_fsat_create(place.dir_fd, &spec, NULL), CLM_OK);
+    assert_int_equal(getxattr(at("d/e/with"), ACCESS_ACL, &got, sizeof(got)), sizeof(got));
+    assert_memory_equal(&got, &own, sizeof(own));
+    assert_int_equal(stat(at("d/e/with"), &after), 0);
+    assert_int_equal(after.st_mode, before.st_mode);
+}
+
 static void what_cannot_be_created_whole_is_gone(void **state)
 {
     CLM_CLEANUP(clm_place_done) struct clm_place place = CLM_PLACE_INIT;
@@ -317,6 +371,7 @@ int main(void)
         ISOLATED(links_of_others_are_not_followed),
         ISOLATED(a_recorded_place_has_no_links),
         ISOLATED(a_new_file_imitates_the_old_one),
+        ISOLATED(an_acl_is_kept_and_none_is_inherited),
         ISOLATED(what_cannot_be_created_whole_is_gone),
         ISOLATED(reading_refuses_what_is_no_file),
         ISOLATED(names_move_as_they_should),
