@@ -15,6 +15,9 @@ static enum clm_code read_names(const struct clm_json *body, struct clm_names *o
 
     if (names != NULL && clm_json_kind(names) == CLM_JSON_OBJECT) {
         code = clm_names_from_json(names, out, err);
+        if (code != CLM_OK && !clm_str_starts(err->msg, "/")) {
+            return clm_err_wrap(err, code, "/names");
+        }
     } else {
         const struct clm_json *list = NULL;
 
@@ -27,6 +30,9 @@ static enum clm_code read_names(const struct clm_json *body, struct clm_names *o
                 code = clm_err_set(err, CLM_E_PARSE, "/names: must hold strings");
             } else if (clm_names_add_ip(out, text, NULL) != CLM_OK) {
                 code = clm_names_add_dns(out, text, err);
+            }
+            if (code != CLM_OK && !clm_str_starts(err->msg, "/")) {
+                return clm_err_wrap(err, code, "/names");
             }
         }
     }
@@ -60,6 +66,9 @@ static enum clm_code read_new(const struct clm_cp_conf *conf, const struct clm_j
     }
     if (code == CLM_OK) {
         code = clm_key_type_parse(out->key_type, &key_type, err);
+        if (code != CLM_OK) {
+            return clm_err_wrap(err, code, "/key_type");
+        }
     }
     if (code == CLM_OK) {
         code =

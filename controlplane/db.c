@@ -218,6 +218,60 @@ enum clm_code clm_cp_stmt_copy(struct clm_cp_stmt *stmt, int column, char *dst, 
     return clm_str_copy(dst, size, clm_cp_stmt_text(stmt, column), err);
 }
 
+enum clm_code clm_cp_stmt_copy_all(struct clm_cp_stmt *stmt,
+                                   const struct clm_cp_text_column *columns, size_t n,
+                                   struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+
+    for (size_t i = 0; code == CLM_OK && i < n; i++) {
+        code = clm_cp_stmt_copy(stmt, (int)i, columns[i].dst, columns[i].size, err);
+    }
+    return code;
+}
+
+enum clm_code clm_cp_db_query_one(struct clm_cp_db *db, struct clm_cp_stmt **out_stmt,
+                                  struct clm_err *err, const char *sql,
+                                  const struct clm_sql_value *values)
+{
+    CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
+    bool row = false;
+    enum clm_code code = clm_cp_db_query(db, &stmt, err, sql, values);
+
+    if (code == CLM_OK) {
+        code = clm_cp_stmt_next(stmt, &row, err);
+    }
+    if (code == CLM_OK && !row) {
+        return clm_err_set(err, CLM_E_NOTFOUND, "no such row");
+    }
+    if (code == CLM_OK) {
+        *out_stmt = CLM_STEAL(stmt);
+    }
+    return code;
+}
+
+enum clm_code clm_cp_db_each(struct clm_cp_db *db, const struct clm_cp_each *each,
+                             struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
+    enum clm_code code = clm_cp_db_query(db, &stmt, err, each->sql, each->values);
+    bool row = true;
+
+    while (code == CLM_OK) {
+        code = clm_cp_stmt_next(stmt, &row, err);
+        if (code != CLM_OK || !row) {
+            break;
+        }
+        code = each->visit(each->arg, stmt, err);
+    }
+    return code;
+}
+
+enum clm_code clm_cp_row_to_strs(void *strs, struct clm_cp_stmt *stmt, struct clm_err *err)
+{
+    return clm_strs_add(strs, clm_cp_stmt_text(stmt, 0), err);
+}
+
 enum clm_code clm_cp_db_exec(struct clm_cp_db *db, struct clm_err *err, const char *sql,
                              const struct clm_sql_value *values)
 {

@@ -99,6 +99,32 @@ const void *clm_cp_stmt_bytes(struct clm_cp_stmt *stmt, int column, size_t *out_
 CLM_MUST_USE enum clm_code clm_cp_stmt_copy(struct clm_cp_stmt *stmt, int column, char *dst,
                                             size_t size, struct clm_err *err);
 
+/* A statement at its only row. Errors: NOTFOUND without a message; IO. */
+CLM_MUST_USE enum clm_code clm_cp_db_query_one(struct clm_cp_db *db, struct clm_cp_stmt **out_stmt,
+                                               struct clm_err *err, const char *sql,
+                                               const struct clm_sql_value *values);
+/* Called at each row; anything but CLM_OK ends the walk. */
+typedef enum clm_code (*clm_cp_row_fn)(void *arg, struct clm_cp_stmt *stmt, struct clm_err *err);
+struct clm_cp_each {
+    const char *sql;
+    const struct clm_sql_value *values;
+    clm_cp_row_fn visit;
+    void *arg;
+};
+CLM_MUST_USE enum clm_code clm_cp_db_each(struct clm_cp_db *db, const struct clm_cp_each *each,
+                                          struct clm_err *err);
+/* For clm_cp_db_each(): the first column as a string more in a struct clm_strs. */
+enum clm_code clm_cp_row_to_strs(void *strs, struct clm_cp_stmt *stmt, struct clm_err *err);
+
+struct clm_cp_text_column {
+    char *dst;
+    size_t size;
+};
+/* The first n columns, in this order. */
+CLM_MUST_USE enum clm_code clm_cp_stmt_copy_all(struct clm_cp_stmt *stmt,
+                                                const struct clm_cp_text_column *columns, size_t n,
+                                                struct clm_err *err);
+
 /* The first column of the first row as a number; fallback without a row or with NULL. */
 CLM_MUST_USE enum clm_code clm_cp_db_get_int(struct clm_cp_db *db, int64_t fallback,
                                              int64_t *out_number, struct clm_err *err,

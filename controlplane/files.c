@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/model/cert_info.h"
@@ -20,6 +21,18 @@ static const char *const kinds[] = {"certificate", "key", "trusted", "other", NU
 static const char *const problems[] = {"expired",      "expiring",       "not_yet_valid",
                                        "weak_key",     "weak_signature", "key_readable",
                                        "key_mismatch", "chain_broken",   NULL};
+
+/* "/entries/3" before a place that was told relative to it; the reader of JSON knows whole ones. */
+static enum clm_code place_in(struct clm_err *err, enum clm_code code, const char *list, size_t i)
+{
+    char text[CLM_ERR_MSG_MAX];
+
+    if (clm_str_starts(err->msg, "/files/")) {
+        return code;
+    }
+    (void)snprintf(text, sizeof(text), "/%s/%zu%.400s", list, i, err->msg);
+    return clm_err_set(err, code, "%s", text);
+}
 
 /* One file as its row. */
 struct row {
@@ -70,11 +83,12 @@ static void add_search(struct row *row, const char *text)
     if (text == NULL || row->search.len + strlen(text) + 1 > SEARCH_MAX) {
         return;
     }
-    (void)clm_buf_add(&row->search, "\n", 1, NULL);
-    for (const char *p = text; *p != '\0'; p++) {
+    enum clm_code code = clm_buf_add(&row->search, "\n", 1, NULL);
+
+    for (const char *p = text; code == CLM_OK && *p != '\0'; p++) {
         char c = (char)tolower((unsigned char)*p);
 
-        (void)clm_buf_add(&row->search, &c, 1, NULL);
+        code = clm_buf_add(&row->search, &c, 1, NULL);
     }
 }
 
@@ -120,7 +134,7 @@ static enum clm_code take_certificate(const struct clm_json *node, bool is_trust
     enum clm_code code = clm_cert_info_from_json(node, &info, err);
 
     if (code != CLM_OK) {
-        return clm_err_wrap(err, code, "/certificate");
+        return clm_str_starts(err->msg, "/") ? code : clm_err_wrap(err, code, "/certificate");
     }
     int64_t *end_s = info.is_ca ? &row->other_end_s : &row->leaf_end_s;
 
@@ -176,7 +190,7 @@ static enum clm_code take_entries(const struct clm_json *file, struct row *row, 
          e = clm_json_next(e), i++) {
         code = take_entry(e, row, err);
         if (code != CLM_OK) {
-            return clm_err_wrap(err, code, "/entries/%zu", i);
+            return place_in(err, code, "entries", i);
         }
     }
     return code;
@@ -267,7 +281,7 @@ static enum clm_code insert_all(struct clm_cp_tx *tx, const struct clm_cp_file_p
 
         code = take_file(file, &row, err);
         if (code != CLM_OK) {
-            (void)clm_err_wrap(err, code, "/files/%zu", i);
+            (void)place_in(err, code, "files", i);
         } else {
             code = insert(tx, page, file, &row, err);
         }
@@ -315,8 +329,8 @@ static enum clm_code make_it_count(struct clm_cp_tx *tx, const struct clm_cp_fil
         "INSERT INTO file_set (agent_id, scan_id, files, at) SELECT ?1, ?2, sum(files), ?3"
         " FROM file_page WHERE agent_id = ?1 AND scan_id = ?2 ON CONFLICT (agent_id) DO UPDATE"
         " SET scan_id = excluded.scan_id, files = excluded.files, at = excluded.at",
-        "DELETE FROM file WHERE agent_id = ?1 AND scan_id <> ?2",
-        "DELETE FROM file_page WHERE agent_id = ?1 AND scan_id <> ?2",
+        "DELETE FROM file WHERE agent_id = ?1 AND scan_id <> ?2 AND ?3 > 0",
+        "DELETE FROM file_page WHERE agent_id = ?1 AND scan_id <> ?2 AND ?3 > 0",
     };
     enum clm_code code = CLM_OK;
 

@@ -59,6 +59,16 @@ CLM_CP_HANDLER(clm_cp_op_approve_agent);
 CLM_CP_HANDLER(clm_cp_op_post_certificate);
 CLM_CP_HANDLER(clm_cp_op_get_certificates);
 CLM_CP_HANDLER(clm_cp_op_get_certificate);
+/* operator_configs.c */
+CLM_CP_HANDLER(clm_cp_op_post_configuration);
+CLM_CP_HANDLER(clm_cp_op_get_configurations);
+CLM_CP_HANDLER(clm_cp_op_get_configuration);
+CLM_CP_HANDLER(clm_cp_op_put_configuration);
+CLM_CP_HANDLER(clm_cp_op_delete_configuration);
+CLM_CP_HANDLER(clm_cp_op_run_configuration);
+/* operator_dcv.c */
+CLM_CP_HANDLER(clm_cp_op_get_dcv);
+CLM_CP_HANDLER(clm_cp_op_dcv_ready);
 /* operator_actions.c */
 CLM_CP_HANDLER(clm_cp_op_post_action);
 /* operator_jobs.c */

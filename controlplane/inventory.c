@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "controlplane/handlers.h"
+#include "controlplane/inventory.h"
 #include "controlplane/server.h"
 
 #define SERVICES_MAX 1000 /* protocol.md 6.4: arrays */
@@ -78,6 +79,52 @@ CLM_CP_HANDLER(clm_cp_op_get_inventory)
     clm_cp_json_time(obj, "received_at", clm_cp_stmt_int(stmt, 1));
     clm_json_set_take(obj, "inventory", CLM_STEAL(body));
     return clm_cp_answer_json(answer, 200, obj, err);
+}
+
+static const struct clm_json *find_target(const struct clm_json *body, const char *target)
+{
+    const struct clm_json *services = clm_json_get(body, "services");
+
+    for (const struct clm_json *s = clm_json_first(services); s != NULL; s = clm_json_next(s)) {
+        const struct clm_json *targets = clm_json_get(s, "targets");
+
+        for (const struct clm_json *t = clm_json_first(targets); t != NULL; t = clm_json_next(t)) {
+            const char *id = clm_json_text(clm_json_get(t, "target"));
+
+            if (id != NULL && strcmp(id, target) == 0) {
+                return t;
+            }
+        }
+    }
+    return NULL;
+}
+
+enum clm_code clm_cp_inventory_target(struct clm_cp_tx *tx, const char *agent_id,
+                                      const char *target, struct clm_json **out_json,
+                                      struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *body = NULL;
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *copy = clm_json_new_object();
+    enum clm_code code =
+        clm_cp_db_query_one(tx->db, &stmt, err, "SELECT body FROM inventory WHERE agent_id = ?1",
+                            CLM_SQL(clm_sql_text(agent_id)));
+
+    if (code == CLM_OK) {
+        code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 0), &body, err);
+    }
+    const struct clm_json *found = code == CLM_OK ? find_target(body, target) : NULL;
+
+    if (code == CLM_OK && found == NULL) {
+        code = clm_err_set(err, CLM_E_NOTFOUND, "no target '%s'", target);
+    }
+    for (const struct clm_json *m = clm_json_first(found); m != NULL; m = clm_json_next(m)) {
+        clm_json_set_copy(copy, clm_json_key(m), m);
+    }
+    if (code == CLM_OK) {
+        *out_json = CLM_STEAL(copy);
+    }
+    return code;
 }
 
 struct managed {

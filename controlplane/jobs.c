@@ -39,7 +39,7 @@ static enum clm_code build_envelope(struct clm_cp_tx *tx, const struct clm_cp_jo
 
     clm_json_set_int(retry, "base_s", tx->conf->retry_base_s);
     clm_json_set_int(retry, "cap_s", tx->conf->retry_cap_s);
-    clm_json_set_str(doc, "on_failure", "rollback");
+    clm_json_set_str(doc, "on_failure", in->keeps_failure ? "stop" : "rollback");
     clm_json_set_str(doc, "requested_by", in->requested_by);
     clm_json_set_copy(doc, "spec", in->spec);
     return clm_cp_pki_sign_job(tx->pki, doc, out_jws, err);

@@ -31,6 +31,7 @@ struct clm_cp_job_new {
     const char *certificate_id; /* NULL: of none */
     int64_t priority;           /* 0..100 */
     int64_t timeout_s;          /* 0: the default */
+    bool keeps_failure;         /* what failed stays as it is, nothing is put back */
     const char *requested_by;   /* "operator", "schedule" */
     const struct clm_json *spec;
 };

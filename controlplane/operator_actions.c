@@ -6,6 +6,7 @@
 #include "controlplane/certs.h"
 #include "controlplane/handlers.h"
 #include "controlplane/jobs.h"
+#include "controlplane/order_job.h"
 #include "controlplane/orders.h"
 #include "controlplane/server.h"
 
@@ -27,7 +28,7 @@ struct action_kind {
     const char *job_type; /* of the job */
     bool needs_cert;
     int64_t priority;
-    build_fn build; /* fills action->spec */
+    build_fn build; /* fills action->spec; NULL: order_job.c makes the job */
 };
 
 static enum clm_code refuse(struct clm_cp_request *req, struct clm_cp_answer *answer,
@@ -35,39 +36,6 @@ static enum clm_code refuse(struct clm_cp_request *req, struct clm_cp_answer *an
 {
     action->is_answered = true;
     return clm_cp_answer_problem(req, answer, CLM_CP_CONFLICT, "%s", why);
-}
-
-static enum clm_code build_order(struct clm_cp_request *req, struct clm_cp_answer *answer,
-                                 struct action *action, struct clm_err *err)
-{
-    const struct clm_cp_cert *cert = &action->cert;
-    const struct clm_cp_connector *connector =
-        clm_cp_conf_connector(&req->cp->conf, cert->connector);
-    bool is_proved =
-        connector == NULL || connector->type == CLM_CP_CONNECTOR_ACME || connector->dcv;
-
-    (void)answer;
-    clm_json_set_str(action->spec, "certificate_id", cert->id);
-    clm_json_set_null(action->spec, "order_id");
-    clm_json_set_copy(action->spec, "subject", cert->subject);
-    clm_names_to_json(&cert->names, clm_json_set_object(action->spec, "sans"));
-    struct clm_json *key = clm_json_set_object(action->spec, "key");
-
-    clm_json_set_str(key, "type", cert->key_type);
-    clm_json_set_str(key, "storage", "file");
-    clm_json_set_null(key, "key_ref");
-    clm_json_set_bool(key, "reuse", false);
-    struct clm_json *dcv = clm_json_set_object(action->spec, "dcv");
-
-    clm_json_set_str(dcv, "method", is_proved ? "http-01" : "none");
-    if (cert->webroot_ref[0] != '\0') {
-        clm_json_set_str(dcv, "webroot_ref", cert->webroot_ref);
-    }
-    clm_json_set_str(action->spec, "on_issue", cert->on_issue);
-    if (strcmp(cert->on_issue, "deploy") == 0) {
-        (void)clm_json_set_object(action->spec, "deploy");
-    }
-    return clm_cp_cert_set_state(req->tx, cert->id, "ordering", NULL, err);
 }
 
 static enum clm_code find_version(struct clm_cp_request *req, struct action *action,
@@ -182,7 +150,7 @@ static enum clm_code build_dcv(struct clm_cp_request *req, struct clm_cp_answer 
 }
 
 static const struct action_kind kinds[] = {
-    {"order", "order", true, 50, build_order},
+    {"order", "order", true, 50, NULL},
     {"deploy", "deploy", true, 60, build_deploy},
     {"verify", "recheck_pinning", true, 50, build_verify},
     {"rollback", "rollback", true, 80, build_rollback},
@@ -268,20 +236,10 @@ static enum clm_code find_subject(struct clm_cp_request *req, struct clm_cp_answ
     return code;
 }
 
-static enum clm_code create(struct clm_cp_request *req, struct clm_cp_answer *answer,
-                            const struct action_kind *kind, struct action *action,
-                            struct clm_err *err)
+static enum clm_code make_job(struct clm_cp_request *req, const struct action_kind *kind,
+                              const struct action *action, char out_id[CLM_ID_SIZE],
+                              struct clm_err *err)
 {
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
-    char job_id[CLM_ID_SIZE];
-    enum clm_code code = find_subject(req, answer, kind, action, err);
-
-    if (code == CLM_OK && !action->is_answered) {
-        code = kind->build(req, answer, action, err);
-    }
-    if (code != CLM_OK || action->is_answered) {
-        return code;
-    }
     const struct clm_cp_job_new in = {
         .agent_id = action->agent_id,
         .type = kind->job_type,
@@ -292,7 +250,26 @@ static enum clm_code create(struct clm_cp_request *req, struct clm_cp_answer *an
         .spec = action->spec,
     };
 
-    code = clm_cp_job_create(req->tx, &in, job_id, err);
+    return kind->build != NULL
+               ? clm_cp_job_create(req->tx, &in, out_id, err)
+               : clm_cp_order_job_create(req->tx, &action->cert, "operator", out_id, err);
+}
+
+static enum clm_code create(struct clm_cp_request *req, struct clm_cp_answer *answer,
+                            const struct action_kind *kind, struct action *action,
+                            struct clm_err *err)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
+    char job_id[CLM_ID_SIZE] = "";
+    enum clm_code code = find_subject(req, answer, kind, action, err);
+
+    if (code == CLM_OK && !action->is_answered && kind->build != NULL) {
+        code = kind->build(req, answer, action, err);
+    }
+    if (code != CLM_OK || action->is_answered) {
+        return code;
+    }
+    code = make_job(req, kind, action, job_id, err);
     clm_json_set_str(obj, "job_id", job_id);
     clm_json_set_str(obj, "state", "queued");
     return code == CLM_OK ? clm_cp_answer_json(answer, 202, obj, err) : code;

@@ -29,6 +29,8 @@ static const struct clm_cp_problem_info table[CLM_CP_PROBLEM__COUNT] = {
                                         "The first request with this key still runs", true},
     [CLM_CP_EXPIRED] = {410, "expired", "Too late", false},
     [CLM_CP_AGENT_UNKNOWN] = {410, "agent-unknown", "There is no such agent", false},
+    [CLM_CP_CHANGED] = {412, "changed", "It was changed meanwhile", false},
+    [CLM_CP_MATCH_REQUIRED] = {428, "match-required", "If-Match is required", false},
     [CLM_CP_TOO_LARGE] = {413, "too-large", "The request body is too large", false},
     [CLM_CP_HEADERS_TOO_LARGE] = {431, "too-large", "The request headers are too large", false},
     [CLM_CP_MEDIA_TYPE] = {415, "media-type", "The media type is not supported", false},
