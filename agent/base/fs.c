@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* syscall */
 #include "agent/base/fs.h"
 
 #include <dirent.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/base/str.h"
@@ -109,6 +111,24 @@ void clm_fs_close_p(int *fd)
         *fd = -1;
     }
     errno = saved;
+}
+
+void clm_fs_close_from(int first)
+{
+    long max;
+
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, (unsigned)first, ~0U, 0U) == 0) {
+        return;
+    }
+#endif
+    max = sysconf(_SC_OPEN_MAX);
+    if (max < 0 || max > CLM_FS_CLOSE_MAX) {
+        max = CLM_FS_CLOSE_MAX;
+    }
+    for (int fd = first; fd < max; fd++) {
+        (void)close(fd);
+    }
 }
 
 /* ---- descriptors ---- */

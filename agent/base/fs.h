@@ -18,6 +18,10 @@
 
 /* Closes *fd if it is open and sets it to -1. Keeps errno. For CLM_CLEANUP. */
 void clm_fs_close_p(int *fd);
+/* Closes every descriptor from first on. Async-signal-safe: for a child between fork and exec. Where
+ * the kernel has no close_range(2), one by one up to CLM_FS_CLOSE_MAX. */
+#define CLM_FS_CLOSE_MAX 65536
+void clm_fs_close_from(int first);
 /* Moves a descriptor out of a CLM_CLEANUP variable, which becomes -1. */
 static inline int clm_fs_steal(int *fd)
 {

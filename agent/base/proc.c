@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/fs.h"
 
-#define KILL_AFTER_MS 2000  /* between SIGTERM and SIGKILL; proc.h */
-#define TICK_MS       20    /* how often to look for the end where the kernel has no pidfd */
-#define FD_CLOSE_MAX  65536 /* descriptors closed one by one where the kernel has no close_range */
-#define REPORT_FD     3     /* in the child: says why exec failed */
+#define KILL_AFTER_MS 2000 /* between SIGTERM and SIGKILL; proc.h */
+#define TICK_MS       20   /* how often to look for the end where the kernel has no pidfd */
+#define REPORT_FD     3    /* in the child: says why exec failed */
 
 /* What the child writes if it cannot become the program. */
 struct failure {
@@ -46,24 +46,6 @@ static void close_if_open(int *fd)
 }
 
 /* ---- in the child: only async-signal-safe calls ---- */
-
-static void close_from(unsigned first)
-{
-    long max;
-
-#ifdef SYS_close_range
-    if (syscall(SYS_close_range, first, ~0U, 0U) == 0) {
-        return;
-    }
-#endif
-    max = sysconf(_SC_OPEN_MAX);
-    if (max < 0 || max > FD_CLOSE_MAX) {
-        max = FD_CLOSE_MAX;
-    }
-    for (int fd = (int)first; fd < max; fd++) {
-        (void)close(fd);
-    }
-}
 
 static void reset_signals(void)
 {
@@ -106,7 +88,7 @@ static _Noreturn void become(const struct clm_proc *proc, int null_fd, int out_f
     (void)umask(077);
     if (place_fds(null_fd, out_fd, report_fd)) {
         fd = REPORT_FD;
-        close_from(REPORT_FD + 1);
+        clm_fs_close_from(REPORT_FD + 1);
         if (chdir(proc->cwd != NULL ? proc->cwd : "/") != 0) {
             failure.is_cwd = 1;
         } else {

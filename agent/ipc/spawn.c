@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* close_range */
 #include "agent/ipc/spawn.h"
 
 #include <errno.h>
@@ -7,6 +6,8 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "agent/base/fs.h"
 
 #define HOST_FD 3 /* as the host half is told on its command line */
 
@@ -27,7 +28,7 @@ static _Noreturn void become_host(const char *exe, const char *config_path, int 
     } else if (dup2(fd, HOST_FD) < 0) {
         _exit(127);
     }
-    (void)close_range(HOST_FD + 1, ~0U, 0);
+    clm_fs_close_from(HOST_FD + 1);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)execv(exe, (char *const *)(void *)argv);

@@ -19,6 +19,11 @@
 #include "agent/model/names.h"
 #include "agent/net/http.h"
 
+#ifndef SYS_pidfd_open /* headers before 5.3; the numbers are the same on every architecture */
+#    define SYS_pidfd_open        434
+#    define SYS_pidfd_send_signal 424
+#endif
+
 #define READ_CHUNK  65536u
 #define STAT_FIELDS 1024u /* bytes of /proc/PID/stat: comm is at most 16 */
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* close_range */
 #include "agent/run/children.h"
 
 #include <errno.h>
@@ -10,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/base/fs.h"
 #include "agent/base/str.h"
 #include "agent/run/job_child.h"
 
@@ -70,7 +70,7 @@ static _Noreturn void become(const char *exe, const char **argv, const char **en
 {
     sigset_t none;
 
-    (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+    clm_fs_close_from(STDERR_FILENO + 1);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)execve(exe, (char *const *)(void *)argv, (char *const *)(void *)env);

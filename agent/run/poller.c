@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* close_range */
 #include "agent/run/poller.h"
 
 #include <errno.h>
@@ -144,7 +143,7 @@ static void child_setup(int fd)
     if (fd != CHILD_FD && dup2(fd, CHILD_FD) < 0) {
         _exit(1);
     }
-    (void)close_range(CHILD_FD + 1, ~0U, 0);
+    clm_fs_close_from(CHILD_FD + 1);
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigemptyset(&none);

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both halves without systemd: this process holds the socket and starts them; nothing else. */
-/* Both halves bind a socket here. Sticky: a member of the group can neither remove nor replace the
- * socket of another user, so nobody but root can answer root's commands. */
-#define RUN_DIR_MODE 01770
-#define _GNU_SOURCE  /* close_range */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -27,6 +23,9 @@
 #include "agent/run/rest.h"
 #include "agent/run/run.h"
 
+/* Both halves bind a socket here. Sticky: a member of the group can neither remove nor replace the
+ * socket of another user, so nobody but root can answer root's commands. */
+#define RUN_DIR_MODE 01770
 #define LISTEN_FD    3
 #define PAUSE_MIN_MS 1000
 #define PAUSE_MAX_MS 60000
@@ -183,7 +182,7 @@ static _Noreturn void be_host(const struct supervisor *s)
     }
     flags = fcntl(LISTEN_FD, F_GETFL);
     (void)fcntl(LISTEN_FD, F_SETFL, flags & ~O_NONBLOCK);
-    (void)close_range(LISTEN_FD + 1, ~0U, 0);
+    clm_fs_close_from(LISTEN_FD + 1);
     unblock_signals();
     (void)execve("/proc/self/exe", (char *const *)(void *)argv, (char *const *)(void *)env);
     _exit(127);
