@@ -72,6 +72,11 @@ static enum clm_code read_answer(const struct clm_http_response *response,
                                  struct clm_json **out_json, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *json = NULL;
+
+    if (response->status == 204) {
+        *out_json = clm_json_new_object();
+        return CLM_OK;
+    }
     enum clm_code code =
         clm_json_parse(clm_buf_str(&response->body), response->body.len, ANSWER_MAX, &json, err);
 
@@ -100,6 +105,7 @@ static enum clm_code exchange(const struct session *session, const struct clm_cp
     CLM_CLEANUP(clm_buf_done) struct clm_buf body = CLM_BUF_INIT(CLM_JSON_TEXT_MAX);
     CLM_CLEANUP(clm_buf_done) struct clm_buf bearer = CLM_BUF_SECRET_INIT(256);
     struct clm_http_response response = {0};
+    char match[48];
     enum clm_code code = clm_http_new(&opts, &http, err);
 
     if (code == CLM_OK) {
@@ -108,10 +114,12 @@ static enum clm_code exchange(const struct session *session, const struct clm_cp
     if (code == CLM_OK && call->body != NULL) {
         code = clm_json_print(call->body, false, &body, err);
     }
+    (void)snprintf(match, sizeof(match), "If-Match: \"%lld\"", (long long)call->revision);
     if (code != CLM_OK) {
         return code;
     }
-    const char *const headers[] = {clm_buf_str(&bearer), "Content-Type: application/json", NULL};
+    const char *const headers[] = {clm_buf_str(&bearer), "Content-Type: application/json",
+                                   call->revision > 0 ? match : NULL, NULL};
     const struct clm_http_request request = {
         .method = call->method,
         .url = session->url,

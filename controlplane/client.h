@@ -29,12 +29,13 @@ struct clm_cp_call {
     const char *path;            /* "/api/v1/agents", with its query */
     const struct clm_json *body; /* NULL: none */
     uint32_t timeout_ms;         /* 0: 30 s */
+    int64_t revision;            /* the one that is changed, for If-Match; 0: none */
 };
 
 /*
  * clm_cp_call() - one request to the control plane that args name
  *
- * Out     out_json  what it answered, with a 2xx status
+ * Out     out_json  what it answered, with a 2xx status; an empty object for an empty answer
  * Errors  CONFIG operator.url or operator.token cannot be read; NET, TIMEOUT, AUTH; REMOTE it
  *         answered with a problem: the message is its detail
  */
@@ -74,6 +75,12 @@ int clm_cp_cmd_targets(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_certs_list(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_certs_show(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_certs_add(const struct clm_cli_args *args, void *ctx);
+int clm_cp_cmd_configs_list(const struct clm_cli_args *args, void *ctx);
+int clm_cp_cmd_configs_show(const struct clm_cli_args *args, void *ctx);
+int clm_cp_cmd_configs_add(const struct clm_cli_args *args, void *ctx);
+int clm_cp_cmd_configs_edit(const struct clm_cli_args *args, void *ctx);
+int clm_cp_cmd_configs_delete(const struct clm_cli_args *args, void *ctx);
+int clm_cp_cmd_configs_run(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_action(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_jobs_list(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_jobs_show(const struct clm_cli_args *args, void *ctx);

@@ -57,6 +57,42 @@ static const struct clm_cli_opt cert_opts[] = {
     END,
 };
 
+#define CONFIG_OPTS                                                                                \
+    STRING("source", "WHAT", "scan: the host found the target; declared: in its clmbot.yaml"),     \
+        STRING("connector", "NAME", "who issues it"),                                              \
+        STRING("profile", "NAME", "profile of an ACME CA"),                                        \
+        STRING("csr-mode", "MODE", "how the request is made"),                                     \
+        STRING("csr-template", "NAME", "template, for the mode of that name"),                     \
+        {.name = "name",                                                                           \
+         .kind = CLM_CLI_STRING,                                                                   \
+         .metavar = "NAME",                                                                        \
+         .is_repeatable = true,                                                                    \
+         .help = "DNS name or address; default: those of the target"},                             \
+        STRING("key", "TYPE", "ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096 (ec-p256)"),         \
+        STRING("dcv", "METHOD", "http-01, manual or none"),                                        \
+        STRING("webroot-ref", "NAME", "web root declared on the host; default: from the scan"),    \
+        {.name = "renew-days",                                                                     \
+         .kind = CLM_CLI_INT,                                                                      \
+         .metavar = "N",                                                                           \
+         .min = 1,                                                                                 \
+         .max = 120,                                                                               \
+         .help = "renew so many days before the end (30)"},                                        \
+        STRING("deploy", "WHEN", "now or approval (now)"),                                         \
+        STRING("on-failure", "WHAT", "rollback or leave (rollback)"),                              \
+    {                                                                                              \
+        .name = "retain", .kind = CLM_CLI_INT, .metavar = "N", .min = 1, .max = 100,               \
+        .help = "versions the host keeps; default: as it says"                                     \
+    }
+
+static const struct clm_cli_opt config_add_opts[] = {
+    STRING("agent", "ID", "the host"),
+    STRING("target", "TARGET", "where it goes: nginx:www.example.com"),
+    CONFIG_OPTS,
+    END,
+};
+
+static const struct clm_cli_opt config_edit_opts[] = {CONFIG_OPTS, END};
+
 static const struct clm_cli_opt action_opts[] = {
     STRING("cert", "ID", "the certificate"),
     STRING("agent", "ID", "the host, for scan"),
@@ -151,6 +187,43 @@ static const struct clm_cli_cmd cmds[] = {
      .max_args = 1,
      .opts = action_opts,
      .run = clm_cp_cmd_action},
+    {.name = "configs",
+     .summary = "list configurations",
+     .run = clm_cp_cmd_configs_list,
+     .is_hidden = true},
+    {.name = "configs list",
+     .group = "Configurations",
+     .summary = "list what is to happen at targets",
+     .run = clm_cp_cmd_configs_list},
+    {.name = "configs show",
+     .synopsis = "ID",
+     .summary = "show one configuration",
+     .min_args = 1,
+     .max_args = 1,
+     .run = clm_cp_cmd_configs_show},
+    {.name = "configs add",
+     .summary = "say what is to happen at a target",
+     .opts = config_add_opts,
+     .run = clm_cp_cmd_configs_add},
+    {.name = "configs edit",
+     .synopsis = "ID",
+     .summary = "change what the options say",
+     .min_args = 1,
+     .max_args = 1,
+     .opts = config_edit_opts,
+     .run = clm_cp_cmd_configs_edit},
+    {.name = "configs delete",
+     .synopsis = "ID",
+     .summary = "remove it; the certificate stays",
+     .min_args = 1,
+     .max_args = 1,
+     .run = clm_cp_cmd_configs_delete},
+    {.name = "configs run",
+     .synopsis = "ID",
+     .summary = "order its certificate now",
+     .min_args = 1,
+     .max_args = 1,
+     .run = clm_cp_cmd_configs_run},
     {.name = "jobs",
      .summary = "list jobs",
      .opts = jobs_opts,

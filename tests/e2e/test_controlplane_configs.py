@@ -227,3 +227,27 @@ def test_proof_by_hand(plane, agent):
     assert all(c["content"] and c["state"] == "pending" for c in shown["challenges"])
     assert plane.op.post(path + "/ready")["state"] == "dcv_ready"
     until(lambda: plane.op.get(path).status == 404 or plane.op.get(path)["state"] != "dcv_pending", 20, "the verdict")
+
+
+# ---- the commands ----
+
+def test_the_commands(plane, agent):
+    made = plane.json("configs", "add", "--agent", agent.id, "--target", TARGET, "--connector", "proving", "--dcv", "http-01",
+                      "--webroot-ref", "www", "--name", "www.example.com", "--name", "192.0.2.7", "--key", "ec-p384",
+                      "--renew-days", "14", "--deploy", "approval")
+    assert made["csr"] == {"sans": {"dns": ["www.example.com"], "ip": ["192.0.2.7"]}, "key_type": "ec-p384"}
+    assert made["schedule"]["renew_days"] == 14 and made["dcv"]["webroot_ref"] == "www"
+    assert made["id"] in plane.run("configs").stdout
+    assert "approval" in plane.run("configs", "show", made["id"]).stdout
+    edited = plane.json("configs", "edit", made["id"], "--webroot-ref", "", "--renew-days", "7")
+    assert edited["schedule"] == {**made["schedule"], "renew_days": 7} and edited["csr"] == made["csr"]
+    assert edited["dcv"] == {"method": "http-01", "webroot_ref": None} and edited["revision"] == 2
+    assert plane.run("configs", "run", made["id"]).stdout.startswith("job_")
+    again = plane.run("configs", "run", made["id"], check=False)
+    assert again.returncode == 2 and "under way" in again.stderr
+    bad = plane.run("configs", "edit", made["id"], "--dcv", "magic", check=False)
+    assert bad.returncode == 2 and "/dcv/method" in bad.stderr
+    assert plane.run("configs", "delete", made["id"]).stdout == ""
+    assert plane.run("configs", "show", made["id"], check=False).returncode == 2
+    assert plane.run("configs", "add", check=False).returncode == 64
+    assert plane.run("configs", "edit", made["id"], "--renew-days", "121", check=False).returncode == 64
