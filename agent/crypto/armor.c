@@ -63,6 +63,8 @@ static void skip_headers(struct clm_armor *block)
         blank = find(p, block->body_len, "\n\r\n");
     }
     if (blank != NULL) {
+        block->headers = block->body;
+        block->headers_len = (size_t)(blank - block->body);
         block->body = blank + 1;
         block->body_len = (size_t)(end - block->body);
     }

@@ -20,7 +20,9 @@
 struct clm_armor {
     char label[CLM_ARMOR_LABEL_MAX]; /* "CERTIFICATE" */
     bool is_encrypted;               /* "Proc-Type: 4,ENCRYPTED" (RFC 1421 4.6.1.1) */
-    const char *body;                /* Base64 text behind the headers; points into the input */
+    const char *headers;             /* the lines in front of it; points into the input */
+    size_t headers_len;
+    const char *body; /* Base64 text behind the headers; points into the input */
     size_t body_len;
 };
 
