@@ -27,9 +27,6 @@ CLM_MUST_USE enum clm_code clm_jks_alias_decode(const uint8_t *data, size_t len,
 /* Appends length and modified UTF-8 of alias in lower case: Java looks up nothing else. */
 CLM_MUST_USE enum clm_code clm_jks_alias_encode(const char *alias, struct clm_buf *out,
                                                 struct clm_err *err);
-/* Appends UTF-16, big-endian, without terminator. Errors: UNSUPPORTED it is no UTF-8. */
-CLM_MUST_USE enum clm_code clm_jks_utf16(const struct clm_buf *password, struct clm_buf *out,
-                                         struct clm_err *err);
 
 /* ---- jks_seal.c: the members of clm_keystore_ops, and what jks.c needs ---- */
 

@@ -198,28 +198,3 @@ enum clm_code clm_jks_alias_encode(const char *alias, struct clm_buf *out, struc
     }
     return code;
 }
-
-enum clm_code clm_jks_utf16(const struct clm_buf *password, struct clm_buf *out,
-                            struct clm_err *err)
-{
-    const uint8_t *p = password->data;
-    size_t len = password->len;
-    enum clm_code code = CLM_OK;
-
-    if (len > 0 && !clm_str_is_utf8(p, len)) {
-        return clm_err_set(err, CLM_E_UNSUPPORTED, "password is not UTF-8");
-    }
-    while (len > 0 && code == CLM_OK) {
-        size_t n = clm_str_utf8_len(p, len);
-        uint32_t c = utf8_char(p, n);
-        uint32_t high = c < 0x10000 ? c : 0xd800 + ((c - 0x10000) >> 10);
-        uint32_t low = 0xdc00 + ((c - 0x10000) & 0x3ff);
-        const uint8_t units[4] = {(uint8_t)(high >> 8), (uint8_t)high, (uint8_t)(low >> 8),
-                                  (uint8_t)low};
-
-        code = clm_buf_add(out, units, c < 0x10000 ? 2 : 4, err);
-        p += n;
-        len -= n;
-    }
-    return code;
-}
