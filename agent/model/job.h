@@ -17,6 +17,7 @@
 #include "agent/base/json.h"
 #include "agent/base/rand.h"
 #include "agent/model/bundle.h"
+#include "agent/model/csr_spec.h"
 #include "agent/model/names.h"
 #include "agent/model/probe.h"
 #include "agent/model/target.h"
@@ -124,16 +125,6 @@ void clm_job_envelope_done(struct clm_job_envelope *job); /* for CLM_CLEANUP */
 
 /* ---- what to do, by type; every text is borrowed from the envelope, NULL if not given ---- */
 
-struct clm_spec_subject {
-    const char *cn; /* one of the names of the order */
-    const char *o;
-    const char *ou;
-    const char *l;
-    const char *st;
-    const char *c;
-    const char *email;
-};
-
 /* How to see that the right leaf is served. */
 struct clm_spec_verify {
     bool has_endpoint;            /* false: the endpoints of the target */
@@ -158,18 +149,25 @@ struct clm_spec_deploy_how {
 
 struct clm_spec_order {
     const char *certificate_id;
-    const char *order_id; /* NULL: the control plane has not made one */
-    struct clm_spec_subject subject;
-    struct clm_names names; /* 1..CLM_NAMES_MAX; owned */
-    const char *key_type;   /* one of clm_key_type_names() */
-    const char *key_ref;    /* key to use again; may be NULL */
+    const char *order_id;       /* NULL: the control plane has not made one */
+    struct clm_subject subject; /* owned; the common name is one of the names */
+    struct clm_names names;     /* 1..CLM_NAMES_MAX; owned. With a "csr": what it must come to */
+    struct clm_strs emails;     /* owned */
+    struct clm_strs uris;       /* owned */
+    const char *key_type;       /* one of clm_key_type_names(); NULL only with a "csr" */
+    const char *key_ref;        /* key to use again; may be NULL */
     bool reuse;
     bool must_staple;
+    bool eku_client; /* besides server, which always is */
+    bool has_csr;
+    struct clm_csr_spec csr; /* owned; what it does not say is said above */
     const char *dcv_method;  /* "http-01", "dns-01", "none" (default) */
     const char *webroot_ref; /* name of a web root declared on this host; NULL: found by the scan */
     const char *on_issue;    /* "notify" (default) or "deploy" */
     struct clm_spec_deploy_how deploy; /* used when on_issue is "deploy" */
 };
+/* Frees what is owned. */
+void clm_spec_order_done(struct clm_spec_order *order);
 
 struct clm_spec_deploy {
     const char *certificate_id;

@@ -185,7 +185,7 @@ void clm_job_spec_done(struct clm_job_spec *spec)
 {
     if (spec != NULL) {
         if (spec->type == CLM_JOB_TYPE_ORDER) {
-            clm_names_done(&spec->u.order.names);
+            clm_spec_order_done(&spec->u.order);
         }
         memset(spec, 0, sizeof(*spec));
     }

@@ -229,6 +229,7 @@ static enum clm_code read_kind(const struct clm_json *obj, enum clm_san_kind kin
                                struct clm_sans *out, struct clm_err *err)
 {
     const struct clm_json *array = clm_json_get(obj, san_kinds[kind]);
+    size_t i = 0;
     enum clm_code code = CLM_OK;
 
     if (array == NULL) {
@@ -236,13 +237,13 @@ static enum clm_code read_kind(const struct clm_json *obj, enum clm_san_kind kin
     }
     code = clm_json_array(obj, san_kinds[kind], CLM_NAMES_MAX, &array, err);
     for (const struct clm_json *node = clm_json_first(array); code == CLM_OK && node != NULL;
-         node = clm_json_next(node)) {
+         node = clm_json_next(node), i++) {
         const char *text = clm_json_text(node);
 
-        code = text == NULL ? clm_err_set(err, CLM_E_PARSE, "must hold texts")
+        code = text == NULL ? clm_err_set(err, CLM_E_PARSE, "not a text")
                             : clm_sans_add(out, kind, text, err);
         if (code != CLM_OK) {
-            return clm_err_wrap(err, code, "'%s'", san_kinds[kind]);
+            return clm_err_wrap(err, code, "'%s': element %zu", san_kinds[kind], i);
         }
     }
     return code;

@@ -101,13 +101,15 @@ static void an_order_is_read_whole(void **state)
     (void)state;
     must_read(&r, "order",
               "{'certificate_id':'" CRT "','order_id':'" ORD "',"
-              "'subject':{'CN':'WWW.example.com','O':'Example GmbH','OU':'IT','L':'Kiel','ST':'SH',"
+              "'subject':{'CN':'WWW.example.com','O':'Example "
+              "GmbH','OU':['IT','Web'],'L':'Kiel','ST':'SH',"
               "'C':'DE','email':'a@example.com'},"
-              "'sans':{'dns':['www.example.com','example.com'],'ip':['192.0.2.1'],'email':[],"
-              "'uri':[]},"
+              "'sans':{'dns':['www.example.com','example.com'],'ip':['192.0.2.1'],'email':['Ops@"
+              "Example.COM'],"
+              "'uri':['spiffe://example.com/web']},"
               "'key':{'type':'rsa-3072','storage':'file','key_ref':'" KEY
               "','reuse':true,'protect':'none'},"
-              "'csr_ext':{'must_staple':true,'eku':['serverAuth']},"
+              "'csr_ext':{'must_staple':true,'eku':['serverAuth','clientAuth']},"
               "'dcv':{'method':'http-01','webroot_ref':'www-root'},'on_issue':'deploy',"
               "'deploy':{'verify':{'connect':'[::1]:8443','sni':'Example.com','retries':7,"
               "'timeout_s':3},'pre_checks':{'expect_current_sha256':'" SHA_A
@@ -115,11 +117,16 @@ static void an_order_is_read_whole(void **state)
     assert_int_equal(r.spec.type, CLM_JOB_TYPE_ORDER);
     assert_string_equal(order->certificate_id, CRT);
     assert_string_equal(order->order_id, ORD);
-    assert_string_equal(order->subject.o, "Example GmbH");
-    assert_string_equal(order->subject.c, "DE");
-    assert_string_equal(order->subject.email, "a@example.com");
+    assert_string_equal(clm_subject_value(&order->subject, CLM_SUBJECT_O), "Example GmbH");
+    assert_string_equal(clm_subject_value(&order->subject, CLM_SUBJECT_C), "DE");
+    assert_int_equal(order->subject.field[CLM_SUBJECT_OU].n, 2);
+    assert_string_equal(clm_subject_value(&order->subject, CLM_SUBJECT_EMAIL), "a@example.com");
     assert_int_equal(order->names.dns.n, 2);
     assert_int_equal(order->names.ip.n, 1);
+    assert_string_equal(order->emails.v[0], "Ops@example.com");
+    assert_string_equal(order->uris.v[0], "spiffe://example.com/web");
+    assert_true(order->eku_client);
+    assert_false(order->has_csr);
     assert_string_equal(order->key_type, "rsa-3072");
     assert_string_equal(order->key_ref, KEY);
     assert_true(order->reuse);
@@ -147,7 +154,7 @@ static void a_short_order_has_defaults(void **state)
     (void)state;
     must_read(&r, "order", ORDER(",'order_id':null,'subject':{},'deploy':null"));
     assert_null(order->order_id);
-    assert_null(order->subject.cn);
+    assert_null(clm_subject_value(&order->subject, CLM_SUBJECT_CN));
     assert_null(order->key_ref);
     assert_null(order->webroot_ref);
     assert_string_equal(order->dcv_method, "none");
@@ -171,12 +178,12 @@ static void bad_orders_are_refused(void **state)
          "sans: no name is asked for"},
         {"{'certificate_id':'" CRT "','sans':{'dns':['a b']},'key':{'type':'ec-p256'}}",
          CLM_E_INVAL, "sans: 'dns': element 0: 'a b' is not a DNS name"},
-        {"{'certificate_id':'" CRT "','sans':{'dns':['a.b'],'email':['a@b']},"
+        {"{'certificate_id':'" CRT "','sans':{'dns':['a.b'],'email':['a@b c']},"
          "'key':{'type':'ec-p256'}}",
-         CLM_E_UNSUPPORTED, "sans: 'email': names of this kind are not supported"},
+         CLM_E_INVAL, "sans: 'email': element 0: 'a@b c' is not a mail address"},
         {"{'certificate_id':'" CRT
-         "','sans':{'dns':['a.b'],'uri':['x:y']},'key':{'type':'ec-p256'}}",
-         CLM_E_UNSUPPORTED, "sans: 'uri'"},
+         "','sans':{'dns':['a.b'],'uri':['x:']},'key':{'type':'ec-p256'}}",
+         CLM_E_INVAL, "sans: 'uri': element 0: 'x:' is not a URI"},
         {"{'certificate_id':'" CRT "','sans':{'dns':['a.b'],'upn':[]},'key':{'type':'ec-p256'}}",
          CLM_E_PARSE, "sans: "},
         {"{'certificate_id':'" CRT "'," SANS "}", CLM_E_PARSE, "key"},
@@ -198,9 +205,16 @@ static void bad_orders_are_refused(void **state)
          "subject: 'CN': 'other.example.com' is not one of the names in 'sans'"},
         {ORDER(",'subject':{'CN':'a b'}"), CLM_E_INVAL, "is not one of the names"},
         {ORDER(",'subject':{'C':'D'}"), CLM_E_INVAL, "'C': 'D' is not a country code"},
-        {ORDER(",'subject':{'C':'DEU'}"), CLM_E_LIMIT, "subject: "},
+        {ORDER(",'subject':{'C':'DEU'}"), CLM_E_INVAL, "subject: 'C': "},
         {ORDER(",'subject':{'O':'a\\u0007b'}"), CLM_E_INVAL, "subject: 'O': "},
-        {ORDER(",'subject':{'O':''}"), CLM_E_INVAL, "subject: 'O': '' is empty"},
+        {ORDER(",'subject':{'O':''}"), CLM_E_INVAL, "subject: 'O': is empty"},
+        {ORDER(",'subject':{'OU':['a',7]}"), CLM_E_PARSE, "subject: 'OU': not a text"},
+        {ORDER(",'csr':7"), CLM_E_PARSE, "csr"},
+        {ORDER(",'csr':{}"), CLM_E_PARSE, "csr: "},
+        {ORDER(",'csr':{'mode':'guess'}"), CLM_E_INVAL, "csr: 'mode': 'guess'"},
+        {ORDER(",'csr':{'mode':'uploaded'}"), CLM_E_INVAL, "csr: 'csr_pem': mode 'uploaded'"},
+        {ORDER(",'csr':{'mode':'installed','sans':{}}"), CLM_E_INVAL,
+         "csr: 'sans': mode 'installed' has no such member"},
         {ORDER(",'subject':{'DC':'x'}"), CLM_E_PARSE, "subject: "},
         {ORDER(",'csr_ext':{'eku':['codeSigning']}"), CLM_E_UNSUPPORTED, "csr_ext: 'eku'"},
         {ORDER(",'csr_ext':{'eku':'serverAuth'}"), CLM_E_PARSE, "csr_ext: "},
