@@ -10,17 +10,22 @@
 #ifndef CLM_CRYPTO_MBED_COMPAT_H
 #define CLM_CRYPTO_MBED_COMPAT_H
 
+#include <mbedtls/aes.h>
 #include <mbedtls/asn1.h>
 #include <mbedtls/ctr_drbg.h>
+#include <mbedtls/des.h>
 #include <mbedtls/ecdsa.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/error.h>
 #include <mbedtls/md.h>
+#include <mbedtls/md5.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/rsa.h>
+#include <mbedtls/sha1.h>
 #include <mbedtls/sha256.h>
+#include <mbedtls/sha512.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 
@@ -41,6 +46,16 @@ int clm_rng_kernel(void *unused, unsigned char *dst, size_t len);
 #    define clm_mbed_sha256_starts(ctx)            mbedtls_sha256_starts((ctx), 0)
 #    define clm_mbed_sha256_update(ctx, data, len) mbedtls_sha256_update((ctx), (data), (len))
 #    define clm_mbed_sha256_finish(ctx, out)       mbedtls_sha256_finish((ctx), (out))
+#    define clm_mbed_sha224_starts(ctx, is224)     mbedtls_sha256_starts((ctx), (is224))
+#    define clm_mbed_md5_starts(ctx)               mbedtls_md5_starts(ctx)
+#    define clm_mbed_md5_update(ctx, data, len)    mbedtls_md5_update((ctx), (data), (len))
+#    define clm_mbed_md5_finish(ctx, out)          mbedtls_md5_finish((ctx), (out))
+#    define clm_mbed_sha1_starts(ctx)              mbedtls_sha1_starts(ctx)
+#    define clm_mbed_sha1_update(ctx, data, len)   mbedtls_sha1_update((ctx), (data), (len))
+#    define clm_mbed_sha1_finish(ctx, out)         mbedtls_sha1_finish((ctx), (out))
+#    define clm_mbed_sha512_starts(ctx, is384)     mbedtls_sha512_starts((ctx), (is384))
+#    define clm_mbed_sha512_update(ctx, data, len) mbedtls_sha512_update((ctx), (data), (len))
+#    define clm_mbed_sha512_finish(ctx, out)       mbedtls_sha512_finish((ctx), (out))
 
 static inline int clm_mbed_parse_key(mbedtls_pk_context *pk, const unsigned char *der, size_t len)
 {
@@ -68,6 +83,16 @@ static inline int clm_mbed_sign(mbedtls_pk_context *pk, const mbedtls_md_info_t 
 #    define clm_mbed_sha256_starts(ctx)            mbedtls_sha256_starts_ret((ctx), 0)
 #    define clm_mbed_sha256_update(ctx, data, len) mbedtls_sha256_update_ret((ctx), (data), (len))
 #    define clm_mbed_sha256_finish(ctx, out)       mbedtls_sha256_finish_ret((ctx), (out))
+#    define clm_mbed_sha224_starts(ctx, is224)     mbedtls_sha256_starts_ret((ctx), (is224))
+#    define clm_mbed_md5_starts(ctx)               mbedtls_md5_starts_ret(ctx)
+#    define clm_mbed_md5_update(ctx, data, len)    mbedtls_md5_update_ret((ctx), (data), (len))
+#    define clm_mbed_md5_finish(ctx, out)          mbedtls_md5_finish_ret((ctx), (out))
+#    define clm_mbed_sha1_starts(ctx)              mbedtls_sha1_starts_ret(ctx)
+#    define clm_mbed_sha1_update(ctx, data, len)   mbedtls_sha1_update_ret((ctx), (data), (len))
+#    define clm_mbed_sha1_finish(ctx, out)         mbedtls_sha1_finish_ret((ctx), (out))
+#    define clm_mbed_sha512_starts(ctx, is384)     mbedtls_sha512_starts_ret((ctx), (is384))
+#    define clm_mbed_sha512_update(ctx, data, len) mbedtls_sha512_update_ret((ctx), (data), (len))
+#    define clm_mbed_sha512_finish(ctx, out)       mbedtls_sha512_finish_ret((ctx), (out))
 
 static inline int clm_mbed_parse_key(mbedtls_pk_context *pk, const unsigned char *der, size_t len)
 {

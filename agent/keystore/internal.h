@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * internal - one store in memory, and the table each format fills; nobody outside includes this
+ *
+ * keystore.c does what no format decides: finding by alias, replacing in place, refusing, freeing.
+ * It never touches bytes of a file. A format reads store->original into entries, seals a key when
+ * one is put, and at the end writes from entries (and its own extra): an entry that was not changed
+ * must come out with the bytes it had.
  */
 #ifndef CLM_KEYSTORE_INTERNAL_H
 #define CLM_KEYSTORE_INTERNAL_H
 
 #include "agent/keystore/keystore.h"
 
+#define CLM_ENTRY_CERTS_MAX 16 /* of a chain; what stands behind is not looked at */
+
 struct clm_entry_cert {
-    uint8_t *der; /* owned */
+    const uint8_t *der;
     size_t len;
+    uint8_t *owned; /* NULL: der points into store->original or store->extra */
 };
 
 /* One entry. raw and sealed_key are as they stand in the file, so that it can be written again. */
@@ -18,22 +26,24 @@ struct clm_entry {
     struct clm_entry_cert *certs; /* shown.n_certs of them */
     struct clm_buf sealed_key;    /* EncryptedPrivateKeyInfo (or PrivateKeyInfo), DER; secret */
     struct clm_buf raw;           /* JKS, JCEKS: the whole entry; empty once it was changed */
-    void *extra;                  /* the format's own: PKCS#12 bags and attributes */
+    bool is_changed;              /* put since it was opened; extra still tells what it was */
+    void *extra;                  /* the format's own; NULL in a new entry */
 };
 
 struct clm_keystore {
     const struct clm_keystore_ops *ops;
     struct clm_entry *entries;
     size_t n_entries;
+    size_t cap_entries;
     struct clm_buf original; /* the file as it was opened; secret. Empty: a new store */
     struct clm_buf password; /* secret; has_password says whether it was given */
     bool has_password;
     bool is_changed;
-    bool is_locked;
+    bool is_locked;      /* content was not seen for lack of a password: cannot be changed */
     char read_only[160]; /* why it cannot be rewritten; "" it can */
-    char integrity[64];
-    enum clm_keystore_profile profile;
-    void *extra; /* the format's own */
+    char integrity[64];  /* "" there is none; otherwise a change needs the store's password */
+    enum clm_keystore_profile profile; /* of a new store */
+    void *extra;                       /* the format's own */
 };
 
 /* One format. Everything that does not depend on it is in keystore.c. */
@@ -42,18 +52,23 @@ struct clm_keystore_ops {
     bool (*detect)(const uint8_t *data, size_t len);
     /* store->original and ->password are set; fills the rest. */
     enum clm_code (*read)(struct clm_keystore *store, struct clm_err *err);
-    /* A private key, sealed into sealed, as the entry it replaces was (old may be NULL). */
+    /* A private key, sealed into sealed, as the entry it replaces was (old may be NULL). password
+     * is the entry's or the store's, never NULL; empty if there is none. */
     enum clm_code (*seal)(const struct clm_keystore *store, struct clm_rng *rng,
                           const struct clm_entry *old, const struct clm_key *key,
                           const struct clm_buf *password, struct clm_buf *sealed,
                           char protection[64], struct clm_err *err);
-    /* PKCS#8 of an entry into out (secret). */
+    /* PKCS#8 of an entry into out (secret). password as above. */
     enum clm_code (*unseal)(const struct clm_keystore *store, const struct clm_entry *entry,
                             const struct clm_buf *password, struct clm_buf *out,
                             struct clm_err *err);
+    /* password: to protect the file with, never NULL; empty if there is none. */
     enum clm_code (*write)(const struct clm_keystore *store, struct clm_rng *rng,
                            const struct clm_buf *password, struct clm_buf *out,
                            struct clm_err *err);
+    /* An alias or password this format cannot hold is refused here, at put and not at write. NULL:
+     * takes any. */
+    enum clm_code (*check_alias)(const char *alias, struct clm_err *err);
     void (*done_entry)(struct clm_entry *entry); /* frees entry->extra; NULL: nothing */
     void (*done)(struct clm_keystore *store);    /* frees store->extra; NULL: nothing */
 };
@@ -62,10 +77,19 @@ extern const struct clm_keystore_ops clm_pkcs12_ops;
 extern const struct clm_keystore_ops clm_jks_ops;
 extern const struct clm_keystore_ops clm_jceks_ops;
 
-/* Appends a zeroed entry; NULL on no memory. Earlier pointers become stale. */
+/* Appends a zeroed entry; NULL on no memory or beyond CLM_KEYSTORE_ENTRIES_MAX (check before).
+ * Earlier pointers become stale. */
 struct clm_entry *clm_keystore_add_entry(struct clm_keystore *store);
 /* Copies one certificate to the end of an entry's chain. */
 CLM_MUST_USE enum clm_code clm_entry_add_cert(struct clm_entry *entry, const uint8_t *der,
                                               size_t len, struct clm_err *err);
+/* The same without a copy: der lives as long as the store. For what is read from a file, so that
+ * memory stays near the file's size. */
+CLM_MUST_USE enum clm_code clm_entry_lend_cert(struct clm_entry *entry, const uint8_t *der,
+                                               size_t len, struct clm_err *err);
+
+/* The lower case that Java compares aliases in: ASCII, Latin, Greek, Cyrillic. */
+void clm_alias_fold(const char *alias, char out[CLM_KEYSTORE_ALIAS_SIZE]);
+bool clm_alias_same(const char *a, const char *b);
 
 #endif
