@@ -71,6 +71,14 @@ enum clm_code clm_host_op_local_plan(struct clm_host_call *call, struct clm_err 
 enum clm_code clm_host_op_local_rollback(struct clm_host_call *call, struct clm_err *err);
 enum clm_code clm_host_op_history(struct clm_host_call *call, struct clm_err *err);
 enum clm_code clm_host_op_local_verify(struct clm_host_call *call, struct clm_err *err);
+enum clm_code clm_host_op_certs(struct clm_host_call *call, struct clm_err *err);
+enum clm_code clm_host_op_explain(struct clm_host_call *call, struct clm_err *err);
+
+/* May a deployment write the target's files, if another certificate manager has them too?
+ * Errors: PERM (E_POLICY) with what to do. */
+CLM_MUST_USE enum clm_code clm_host_check_manager(struct clm_host_call *call,
+                                                  const struct clm_target *target,
+                                                  struct clm_err *err);
 
 /*
  * clm_host_job() - the accepted job a request speaks of
@@ -96,12 +104,14 @@ struct clm_issued {
     const char *chain_pem;          /* leaf and intermediates */
     const struct clm_names *wanted; /* names asked for; NULL: those it has */
     const char *certificate_id;
+    struct clm_strs *changes; /* what the CA changed is appended; NULL: not asked */
 };
 
 /*
  * clm_host_bundle_take() - gates an issued certificate and stores it with its waiting key
  *
- * In      issued  the policy is asked for its names, also if wanted is NULL
+ * In      issued  the policy is asked for its names, also if wanted is NULL. A CA may have added
+ *                 names that the policy allows; it may not have left one out
  * Out     out_leaf  zeroed by the caller
  * Errors  CRYPTO, PERM, PARSE, NOTFOUND; "certificate refused: ...". Nothing is kept then.
  */
@@ -112,6 +122,10 @@ CLM_MUST_USE enum clm_code clm_host_bundle_take(struct clm_host_call *call,
 
 /* Passwords for plans; borrows host. secrets.c */
 struct clm_secret_source clm_host_secrets(struct clm_host *host);
+
+/* Is the target's certificate installed, but not served before a restart? Looks with handshakes at a
+ * target whose last transaction said so, and closes that in the history if it is over. waiting.c */
+bool clm_host_is_waiting(struct clm_host *host, const char *target);
 
 /* What install.c is to do: put the bundle where the target keeps its certificate. */
 struct clm_install {

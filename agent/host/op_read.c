@@ -138,7 +138,9 @@ static enum clm_code add_target(struct clm_host *host, const char *id, struct cl
     clm_time_format(now.at_s, text);
     clm_json_set_str(obj, "installed_at", text);
     clm_json_set_str(obj, "state",
-                     now.origin == CLM_GENERATION_IMPORTED ? "imported" : "installed");
+                     now.origin == CLM_GENERATION_IMPORTED ? "imported"
+                     : clm_host_is_waiting(host, id)       ? "waiting_for_restart"
+                                                           : "installed");
     return CLM_OK;
 }
 

@@ -142,7 +142,8 @@ enum clm_code clm_host_op_recheck(struct clm_host_call *call, struct clm_err *er
             clm_json_set_str(effects, "target", job.target);
             tally.list = clm_json_set_array(effects, "observations");
             code = recheck_all(call, &job, &spec.u.recheck, &tally, err);
-            if (code == CLM_OK) {
+            if (code == CLM_OK) { /* closes a wait that is over */
+                (void)clm_host_is_waiting(call->host, job.target);
                 conclude(call->reply, effects, &tally, spec.u.recheck.fail_on_mismatch);
             }
             clm_job_spec_done(&spec);
@@ -167,6 +168,9 @@ static enum clm_code verify_target(struct clm_host *host, const struct clm_targe
         code = look(host, &target->endpoints[i], &expect, &tally, err);
     }
     clm_json_set_bool(obj, "ok", tally.good == tally.n && tally.n > 0);
+    if (code == CLM_OK) { /* a restart that was awaited may have happened */
+        clm_json_set_bool(obj, "waiting_for_restart", clm_host_is_waiting(host, target->id));
+    }
     return code;
 }
 

@@ -7,6 +7,7 @@
 #include "agent/crypto/armor.h"
 #include "agent/crypto/hash.h"
 #include "agent/crypto/pkcs7.h"
+#include "agent/crypto/pkcs8.h"
 
 /* ---- what it is made of ---- */
 
@@ -169,15 +170,60 @@ static const enum part parts_of[CLM_CONTENT__COUNT][3] = {
     [CLM_CONTENT_LEAF_KEY] = {PART_LEAF, PART_KEY},
 };
 
+/* The text of the first private key in a file, with its lines of begin and end. */
+static bool find_key_text(const struct clm_buf *data, const char **out_text, size_t *out_len)
+{
+    const char *text = clm_buf_str(data);
+    size_t len = data->len;
+    const char *before = text;
+    struct clm_armor block;
+
+    while (clm_armor_next(&text, &len, &block, NULL) == CLM_OK) {
+        if (clm_str_ends(block.label, "PRIVATE KEY")) {
+            const char *begin = strstr(before, "-----BEGIN ");
+
+            *out_text = begin;
+            *out_len = begin != NULL ? (size_t)(text - begin) : 0;
+            return begin != NULL;
+        }
+        before = text;
+    }
+    return false;
+}
+
 /* Encrypted again it would be other bytes: the old block stays if it opens to the same key. */
+static enum clm_code add_key_with_password(const struct clm_txn_maker *maker,
+                                           const struct clm_step *step, const struct clm_buf *old,
+                                           struct clm_buf *out, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_SECRET_INIT(2 * CLM_KEY_PEM_MAX);
+    CLM_CLEANUP(clm_key_free_p) struct clm_key *open_one = NULL;
+    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+    const char *text = NULL;
+    size_t len = 0;
+    enum clm_code code =
+        clm_txn_secret(&maker->secrets, maker->plan->deployer, step->key_password, &password, err);
+
+    if (code != CLM_OK) {
+        return code;
+    }
+    if (old != NULL && find_key_text(old, &text, &len) &&
+        clm_key_from_pem(text, len, &open_one, NULL) != CLM_OK && /* not in clear */
+        clm_key_from_pem_password(text, len, &password, &key, NULL) == CLM_OK &&
+        clm_txn_is_same_key(key, maker->key)) {
+        code = clm_buf_add(&pem, text, len, err);
+    } else {
+        code = clm_key_to_pem_password(maker->key, maker->rng, &password, &pem, err);
+    }
+    return code == CLM_OK ? add_pem(out, &pem, err) : code;
+}
+
 static enum clm_code add_key(const struct clm_txn_maker *maker, const struct clm_step *step,
                              const struct clm_buf *old, struct clm_buf *out, struct clm_err *err)
 {
-    if (step->key_password[0] == '\0') {
-        return add_pem(out, &maker->key_pem, err);
-    }
-    (void)old;
-    return clm_err_set(err, CLM_E_UNSUPPORTED, "encrypted keys cannot be written yet");
+    return step->key_password[0] == '\0' ? add_pem(out, &maker->key_pem, err)
+                                         : add_key_with_password(maker, step, old, out, err);
 }
 
 static enum clm_code build_pem(const struct clm_txn_maker *maker, const struct clm_step *step,
@@ -207,16 +253,22 @@ static enum clm_code apart_pem(const struct clm_txn_maker *maker, const struct c
                                const struct clm_buf *data, bool with_key, struct clm_txn_parts *out,
                                struct clm_err *err)
 {
-    (void)maker;
-    (void)step;
-    (void)err;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+    enum clm_code code = CLM_OK;
+
     if (clm_cert_chain_from_pem(data->data, data->len, &out->chain, NULL) != CLM_OK) {
         out->chain = NULL;
     }
-    if (with_key && clm_key_from_pem(data->data, data->len, &out->key, NULL) != CLM_OK) {
+    if (with_key) {
+        code = clm_txn_secret(&maker->secrets, maker->plan->deployer, step->key_password, &password,
+                              err);
+    }
+    if (code == CLM_OK && with_key &&
+        clm_key_from_pem_password(data->data, data->len, password.len > 0 ? &password : NULL,
+                                  &out->key, NULL) != CLM_OK) {
         out->key = NULL;
     }
-    return CLM_OK;
+    return code;
 }
 
 /* ---- DER ---- */

@@ -69,6 +69,7 @@ static const struct state {
     {"expired", CLM_COLOR_RED, CLM_EXIT_ATTENTION},
     {"mismatch", CLM_COLOR_RED, CLM_EXIT_DIFFERS},
     {"unreachable", CLM_COLOR_RED, CLM_EXIT_ATTENTION},
+    {"waiting_for_restart", CLM_COLOR_YELLOW, CLM_EXIT_ATTENTION},
     {"unknown", CLM_COLOR_YELLOW, CLM_EXIT_ATTENTION},
 };
 

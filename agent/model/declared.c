@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "agent/base/str.h"
+#include "agent/model/io.h"
 
-#define KEY_MODE  0600u
-#define CERT_MODE 0644u
+#define ACCOUNTS_MAX 4194304u /* bytes of /etc/passwd */
+#define ID_MAX       ((int64_t)UINT32_MAX - 1)
+#define KEY_MODE     0600u
+#define CERT_MODE    0644u
 
 void clm_declared_done(struct clm_declared *declared)
 {
@@ -114,4 +117,67 @@ enum clm_code clm_declared_step(const struct clm_declared_output *output, struct
         code = clm_err_wrap(err, CLM_E_CONFIG, "'%s'", output->path);
     }
     return code;
+}
+
+/* The third field of the line that begins with the name. */
+static bool find_id(const char *text, const char *name, uint32_t *out)
+{
+    size_t len = strlen(name);
+
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        char digits[16];
+        int64_t value = 0;
+        const char *at;
+
+        line += *line == '\n';
+        if (strncmp(line, name, len) != 0 || line[len] != ':') {
+            continue;
+        }
+        at = line + len + 1;
+        at += strcspn(at, ":\n");
+        if (*at != ':' ||
+            clm_str_fmt(digits, sizeof(digits), NULL, "%.*s", (int)strcspn(at + 1, ":\n"),
+                        at + 1) != CLM_OK ||
+            clm_str_to_int(digits, 0, ID_MAX, &value, NULL) != CLM_OK) {
+            return false;
+        }
+        *out = (uint32_t)value;
+        return true;
+    }
+    return false;
+}
+
+static enum clm_code look_up(const struct clm_io *io, const char *file, const char *name,
+                             uint32_t *out, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(ACCOUNTS_MAX);
+    int64_t value = 0;
+    enum clm_code code;
+
+    *out = 0;
+    if (name[0] == '\0') {
+        return CLM_OK;
+    }
+    if (clm_str_to_int(name, 0, ID_MAX, &value, NULL) == CLM_OK) {
+        *out = (uint32_t)value;
+        return CLM_OK;
+    }
+    code = io->read_file(io->ctx, file, ACCOUNTS_MAX, &text, err);
+    if (code != CLM_OK) {
+        return code;
+    }
+    return find_id(clm_buf_str(&text), name, out)
+               ? CLM_OK
+               : clm_err_set(err, CLM_E_CONFIG, "there is no '%s' in %s", name, file);
+}
+
+enum clm_code clm_declared_owner(const struct clm_io *io, const struct clm_declared_output *output,
+                                 struct clm_step *step, struct clm_err *err)
+{
+    enum clm_code code = look_up(io, "/etc/passwd", output->owner, &step->uid, err);
+
+    if (code == CLM_OK) {
+        code = look_up(io, "/etc/group", output->group, &step->gid, err);
+    }
+    return code == CLM_OK ? code : clm_err_wrap(err, code, "owner of '%s'", output->path);
 }

@@ -54,6 +54,13 @@ void clm_declared_done(struct clm_declared *declared);
 CLM_MUST_USE enum clm_code clm_declared_step(const struct clm_declared_output *output,
                                              struct clm_step *step, struct clm_err *err);
 
+struct clm_io;
+/* Sets uid and gid of the step: names are looked up in /etc/passwd and /etc/group; "" is root.
+ * Errors: CONFIG no such user or group. */
+CLM_MUST_USE enum clm_code clm_declared_owner(const struct clm_io *io,
+                                              const struct clm_declared_output *output,
+                                              struct clm_step *step, struct clm_err *err);
+
 /*
  * clm_declared_read() - one entry of the section "files"
  *

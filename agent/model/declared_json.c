@@ -208,6 +208,10 @@ static enum clm_code check_top(const struct clm_declared *out, struct clm_err *e
                                : reloads[i].needs_hook ? "'hook' and no 'unit'"
                                                        : "neither 'unit' nor 'hook'");
         }
+        if (out->unit[0] != '\0' && strchr(out->unit, '.') == NULL) {
+            return clm_err_set(err, CLM_E_PARSE,
+                               "'unit': write it in full, such as '%.200s.service'", out->unit);
+        }
         return CLM_OK;
     }
     return clm_err_set(err, CLM_E_PARSE, "'reload': must be one of unit, restart, hook, none");

@@ -275,6 +275,17 @@ struct sources {
     const struct clm_json *jobs; /* open ones, then finished ones, newest first */
 };
 
+/* Another leaf than the file's is served on purpose while a restart is awaited. */
+static const char *or_waiting(const char *state, const struct clm_json *installed)
+{
+    const char *of_host = clm_json_text(clm_json_get(installed, "state"));
+
+    return strcmp(state, "mismatch") == 0 && of_host != NULL &&
+                   strcmp(of_host, "waiting_for_restart") == 0
+               ? of_host
+               : state;
+}
+
 static void describe_target(const struct clm_agent *agent, const struct clm_target *target,
                             const struct sources *from, struct clm_json *obj)
 {
@@ -287,8 +298,9 @@ static void describe_target(const struct clm_agent *agent, const struct clm_targ
 
     clm_json_set_str(obj, "target", target->id);
     clm_json_set_str(obj, "state",
-                     target_state(target, not_after_s, now_s,
-                                  (int64_t)agent->config->deploy.expiring_days * DAY_S));
+                     or_waiting(target_state(target, not_after_s, now_s,
+                                             (int64_t)agent->config->deploy.expiring_days * DAY_S),
+                                installed));
     clm_json_set_bool(obj, "manageable", target->manageable);
     list = clm_json_set_array(obj, "reasons");
     for (size_t i = 0; i < target->reasons.n; i++) {
@@ -312,8 +324,8 @@ static void describe_target(const struct clm_agent *agent, const struct clm_targ
 
 static void count_state(struct clm_json *targets, struct clm_json *reply)
 {
-    static const char *const states[] = {"ok",       "expiring", "expired",
-                                         "mismatch", "unknown",  "unreachable"};
+    static const char *const states[] = {
+        "ok", "expiring", "expired", "mismatch", "unknown", "unreachable", "waiting_for_restart"};
     struct clm_json *counts = clm_json_set_object(reply, "counts");
 
     for (size_t i = 0; i < CLM_ARRAY_LEN(states); i++) {

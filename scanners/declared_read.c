@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the declared files hold now. Passwords and keys stay in wiped buffers in here. */
+#include <string.h>
+
+#include "agent/crypto/cert.h"
+#include "agent/crypto/key.h"
+#include "agent/crypto/pkcs7.h"
+#ifdef CLM_HAS_KEYSTORE
+#    include "agent/keystore/keystore.h"
+#endif
+#include "scanners/declared.h"
+#include "scanners/endpoints.h"
+
+#define FILE_MAX 16777216u /* bytes: a keystore; design.md 11 */
+
+struct found {
+    struct clm_cert_chain *chain; /* leaf first */
+    struct clm_key *key;
+};
+
+static void found_done(struct found *found)
+{
+    clm_cert_chain_free(found->chain);
+    clm_key_free(found->key);
+}
+
+#ifdef CLM_HAS_KEYSTORE
+static enum clm_code open_store(const struct clm_io *io, const struct clm_step *step,
+                                const struct clm_buf *data, struct found *found,
+                                struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf of_key = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+    CLM_CLEANUP(clm_keystore_free_p) struct clm_keystore *store = NULL;
+    size_t i = 0;
+    enum clm_code code = clm_secret_read(io, step->store_password, &password, err);
+
+    if (code == CLM_OK) {
+        code = clm_secret_read(io, step->key_password, &of_key, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_keystore_open(data->data, data->len, &password, &store, err);
+    }
+    if (code != CLM_OK ||
+        !clm_keystore_find(store, step->alias[0] != '\0' ? step->alias : NULL, &i) ||
+        clm_keystore_entry(store, i)->kind != CLM_ENTRY_KEY) {
+        return code; /* no such entry yet: the first deployment adds it */
+    }
+    code = clm_keystore_chain(store, i, &found->chain, err);
+    return code == CLM_OK
+               ? clm_keystore_key(store, i, of_key.len > 0 ? &of_key : NULL, &found->key, err)
+               : code;
+}
+#else
+static enum clm_code open_store(const struct clm_io *io, const struct clm_step *step,
+                                const struct clm_buf *data, struct found *found,
+                                struct clm_err *err)
+{
+    (void)io;
+    (void)data;
+    (void)found;
+    return clm_err_set(err, CLM_E_UNSUPPORTED, "'%s': keystores are not built in", step->path);
+}
+#endif
+
+static enum clm_code open_key(const struct clm_step *step, const struct clm_buf *data,
+                              struct found *found, struct clm_err *err)
+{
+    if (step->format == CLM_FORMAT_DER) {
+        return clm_key_from_der(data->data, data->len, &found->key, err);
+    }
+    return step->key_password[0] == '\0' ? clm_key_from_pem(data->data, data->len, &found->key, err)
+                                         : CLM_OK; /* encrypted: the transaction looks at it */
+}
+
+static enum clm_code look_at(const struct clm_io *io, const struct clm_step *step,
+                             struct found *found, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf data = CLM_BUF_SECRET_INIT(FILE_MAX);
+    enum clm_code code = io->read_file(io->ctx, step->path, FILE_MAX, &data, err);
+
+    if (code == CLM_E_NOTFOUND) {
+        return CLM_OK;
+    }
+    if (code != CLM_OK) {
+        return code;
+    }
+    if (clm_format_is_keystore(step->format)) {
+        return found->chain == NULL ? open_store(io, step, &data, found, err) : CLM_OK;
+    }
+    if (clm_content_has_leaf(step->content) && found->chain == NULL) {
+        code = clm_cert_chain_from_any(data.data, data.len, &found->chain, err);
+    }
+    if (code == CLM_OK && clm_content_has_key(step->content) && found->key == NULL) {
+        code = open_key(step, &data, found, err);
+    }
+    return code;
+}
+
+enum clm_code clm_declared_look(const struct clm_io *io, const struct clm_declared *declared,
+                                struct clm_target *target, struct clm_err *err)
+{
+    CLM_CLEANUP(found_done) struct found found = {0};
+    enum clm_code code = CLM_OK;
+
+    for (size_t i = 0; code == CLM_OK && i < declared->n_outputs; i++) {
+        struct clm_step step = {.kind = CLM_STEP_FILE_PUT};
+        struct clm_err why = {0};
+
+        if (clm_declared_step(&declared->outputs[i], &step, NULL) != CLM_OK) {
+            continue; /* there is a reason already */
+        }
+        code = look_at(io, &step, &found, &why);
+        if (code != CLM_OK) { /* another certificate or key that cannot be read goes away anyway */
+            code = code == CLM_E_NOMEM ? clm_err_set(err, code, "declared files")
+                   : code == CLM_E_PERM || code == CLM_E_CRYPTO
+                       ? clm_target_refuse(target, err, "'%s': %s", step.path, why.msg)
+                       : clm_remark(&target->reasons, err, "'%s': %s", step.path, why.msg);
+        }
+    }
+    if (code != CLM_OK || found.chain == NULL) {
+        return code;
+    }
+    if (clm_cert_chain_sort(found.chain, NULL) == CLM_OK) {
+        target->chain_ok = true;
+    }
+    target->has_certificate = true;
+    target->key_matches = found.key != NULL && clm_cert_matches_key(found.chain, 0, found.key);
+    return clm_cert_info(found.chain, 0, &target->certificate, err);
+}
