@@ -14,6 +14,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/fs.h"
+#include "agent/base/inroot.h"
 #include "agent/base/proc.h"
 #include "agent/main/units.h"
 #include "agent/model/names.h"
@@ -34,17 +35,46 @@ static void close_dir_p(DIR **dir)
     }
 }
 
+/* What lies below another process's root is found as that process would find it. */
+static enum clm_code open_path(const char *path, int *out_fd, struct clm_err *err)
+{
+    if (clm_inroot_is(path)) {
+        return clm_inroot_open(path, out_fd, err);
+    }
+    *out_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return *out_fd < 0 ? clm_err_sys(err, errno, "open '%s'", path) : CLM_OK;
+}
+
+static enum clm_code stat_any(const char *path, bool follow, struct stat *out, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_fs_close_p) int fd = -1;
+    int r;
+
+    if (clm_inroot_is(path)) {
+        enum clm_code code = clm_inroot_find(path, follow, &fd, err);
+
+        if (code != CLM_OK) {
+            return code;
+        }
+        r = fstat(fd, out);
+    } else {
+        r = follow ? stat(path, out) : lstat(path, out);
+    }
+    return r == 0 ? CLM_OK : clm_err_sys(err, errno, "stat '%s'", path);
+}
+
 /* Sizes in /proc are 0 and other files may grow: read to the end, whatever fstat says. */
 static enum clm_code read_file(void *ctx, const char *path, size_t max, struct clm_buf *out,
                                struct clm_err *err)
 {
-    CLM_CLEANUP(clm_fs_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    CLM_CLEANUP(clm_fs_close_p) int fd = -1;
+    enum clm_code opened = open_path(path, &fd, err);
     struct stat st;
     size_t got = 0;
 
     (void)ctx;
-    if (fd < 0) {
-        return clm_err_sys(err, errno, "open '%s'", path);
+    if (opened != CLM_OK) {
+        return opened;
     }
     if (fstat(fd, &st) != 0) {
         return clm_err_sys(err, errno, "stat '%s'", path);
@@ -85,10 +115,11 @@ static enum clm_code stat_path(void *ctx, const char *path, bool follow, struct 
                                struct clm_err *err)
 {
     struct stat st;
+    enum clm_code code = stat_any(path, follow, &st, err);
 
     (void)ctx;
-    if ((follow ? stat(path, &st) : lstat(path, &st)) != 0) {
-        return clm_err_sys(err, errno, "stat '%s'", path);
+    if (code != CLM_OK) {
+        return code;
     }
     *out = (struct clm_stat){
         .kind = S_ISREG(st.st_mode)   ? CLM_FILE_REGULAR
@@ -110,9 +141,21 @@ static enum clm_code stat_path(void *ctx, const char *path, bool follow, struct 
 static enum clm_code read_link(void *ctx, const char *path, char *dst, size_t size,
                                struct clm_err *err)
 {
-    ssize_t n = readlink(path, dst, size);
+    CLM_CLEANUP(clm_fs_close_p) int fd = -1;
+    ssize_t n;
 
     (void)ctx;
+    if (clm_inroot_is(path) && strchr(path + strlen("/proc/"), '/')[strlen("/root")] == '/') {
+        enum clm_code code = clm_inroot_find(path, false, &fd, err);
+
+        if (code != CLM_OK) {
+            return code;
+        }
+        n = readlinkat(fd, "", dst, size);
+        errno = n < 0 && errno == ENOENT ? EINVAL : errno; /* it is no link */
+    } else {
+        n = readlink(path, dst, size);
+    }
     if (n < 0) {
         return clm_err_sys(err, errno, "read link '%s'", path);
     }
@@ -123,15 +166,37 @@ static enum clm_code read_link(void *ctx, const char *path, char *dst, size_t si
     return CLM_OK;
 }
 
+static enum clm_code open_dir(const char *path, DIR **out, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_fs_close_p) int fd = -1;
+    enum clm_code code;
+
+    if (!clm_inroot_is(path)) {
+        *out = opendir(path);
+        return *out == NULL ? clm_err_sys(err, errno, "list '%s'", path) : CLM_OK;
+    }
+    code = clm_inroot_open(path, &fd, err);
+    if (code != CLM_OK) {
+        return code;
+    }
+    *out = fdopendir(fd);
+    if (*out == NULL) {
+        return clm_err_sys(err, errno, "list '%s'", path);
+    }
+    (void)clm_fs_steal(&fd); /* closedir(3) closes it */
+    return CLM_OK;
+}
+
 static enum clm_code list_dir(void *ctx, const char *path, clm_io_dir_fn visit, void *arg,
                               struct clm_err *err)
 {
-    CLM_CLEANUP(close_dir_p) DIR *dir = opendir(path);
+    CLM_CLEANUP(close_dir_p) DIR *dir = NULL;
     const struct dirent *entry;
+    enum clm_code opened = open_dir(path, &dir, err);
 
     (void)ctx;
-    if (dir == NULL) {
-        return clm_err_sys(err, errno, "list '%s'", path);
+    if (opened != CLM_OK) {
+        return opened;
     }
     while (errno = 0, (entry = readdir(dir)) != NULL) {
         enum clm_code code;
