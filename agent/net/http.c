@@ -449,7 +449,12 @@ static enum clm_code run(struct exchange *x, struct clm_err *err)
     if (code == CLM_OK) {
         code = perform(x, err);
     }
-    curl_easy_reset(x->http->easy); /* it must not keep pointers into x */
+    if (code == CLM_OK) {
+        curl_easy_reset(x->http->easy); /* it must not keep pointers into x */
+    } else { /* after a name that was not found it takes no CURLOPT_BUFFERSIZE any more */
+        curl_easy_cleanup(x->http->easy);
+        x->http->easy = NULL;
+    }
     return code;
 }
 

@@ -279,6 +279,20 @@ static void unreachable_peers_are_net_with_host_and_port(void **state)
     call_done(&c);
 }
 
+static void a_session_goes_on_after_a_name_that_is_not_found(void **state)
+{
+    struct call c;
+    call_init(&c, state, &plain);
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(c.url, sizeof(c.url), "http://nowhere.invalid/");
+        assert_int_equal(again(&c), CLM_E_NET);
+        assert_non_null(strstr(c.err.msg, "nowhere.invalid"));
+        assert_int_equal(get(&c, "/fields"), CLM_OK);
+        assert_int_equal(c.response.status, 201);
+    }
+    call_done(&c);
+}
+
 static void bad_requests_are_refused_before_sending(void **state)
 {
     static const char *const urls[] = {"http://127.0.0.1:1/",
@@ -525,6 +539,7 @@ int main(void)
         cmocka_unit_test(silence_is_a_timeout),
         cmocka_unit_test(a_long_wait_is_told_once_and_wakes_nobody),
         cmocka_unit_test(unreachable_peers_are_net_with_host_and_port),
+        cmocka_unit_test(a_session_goes_on_after_a_name_that_is_not_found),
         cmocka_unit_test(bad_requests_are_refused_before_sending),
         cmocka_unit_test(connect_to_leads_to_either_address_family),
         cmocka_unit_test(only_the_given_anchors_are_trusted),
