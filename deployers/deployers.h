@@ -7,5 +7,7 @@
 
 extern const struct clm_deployer_ops clm_deployer_nginx;
 extern const struct clm_deployer_ops clm_deployer_apache;
+extern const struct clm_deployer_ops clm_deployer_file;
+extern const struct clm_deployer_ops clm_deployer_tomcat;
 
 #endif

@@ -7,12 +7,8 @@
 #include "agent/formats/server_args.h"
 #include "deployers/pem_layout.h"
 
-static enum clm_code check_service(const struct clm_io *io, const struct clm_service *service,
-                                   struct clm_err *err)
+static enum clm_code check_service(const struct clm_service *service, struct clm_err *err)
 {
-    struct clm_err why = {0};
-    enum clm_code code;
-
     if (service->foreign_namespace) {
         return clm_err_set(err, CLM_E_UNSUPPORTED,
                            "'%s' runs in a container or with its own mounts: run the agent inside, "
@@ -23,8 +19,7 @@ static enum clm_code check_service(const struct clm_io *io, const struct clm_ser
         return clm_err_set(err, CLM_E_CONFLICT, "%s does not run: start it first (unit '%s')",
                            service->kind, service->unit);
     }
-    code = clm_program_check(io, service->exe, &why);
-    return code == CLM_OK ? CLM_OK : clm_err_set(err, CLM_E_CONFIG, "%s", why.msg);
+    return CLM_OK;
 }
 
 /* Every server name that the old certificate covers must be covered by the new one. */
@@ -77,9 +72,8 @@ static enum clm_code check_kind(const struct clm_target *target, const struct cl
                        strcmp(kind, "ec") == 0 ? "ec-p256" : "rsa-2048");
 }
 
-enum clm_code clm_pem_check(const struct clm_io *io, const struct clm_service *service,
-                            const struct clm_target *target, const struct clm_bundle *bundle,
-                            struct clm_err *err)
+enum clm_code clm_target_check(const struct clm_service *service, const struct clm_target *target,
+                               const struct clm_bundle *bundle, struct clm_err *err)
 {
     enum clm_code code;
 
@@ -88,7 +82,7 @@ enum clm_code clm_pem_check(const struct clm_io *io, const struct clm_service *s
                            target->reasons.n > 0 ? target->reasons.v[target->reasons.n - 1]
                                                  : "no reason was recorded");
     }
-    code = check_service(io, service, err);
+    code = check_service(service, err);
     if (code != CLM_OK) {
         return code;
     }
@@ -111,6 +105,20 @@ enum clm_code clm_pem_check(const struct clm_io *io, const struct clm_service *s
                            target->id, target->chain_path);
     }
     return check_names(target, bundle, err);
+}
+
+enum clm_code clm_pem_check(const struct clm_io *io, const struct clm_service *service,
+                            const struct clm_target *target, const struct clm_bundle *bundle,
+                            struct clm_err *err)
+{
+    struct clm_err why = {0};
+    enum clm_code code = clm_target_check(service, target, bundle, err);
+
+    if (code != CLM_OK) {
+        return code;
+    }
+    code = clm_program_check(io, service->exe, &why);
+    return code == CLM_OK ? CLM_OK : clm_err_set(err, CLM_E_CONFIG, "%s", why.msg);
 }
 
 static struct clm_step *add_step(struct clm_plan *plan, enum clm_step_kind kind,
@@ -191,8 +199,8 @@ static enum clm_code add_cert(const struct clm_io *io, struct clm_plan *plan,
 
 /* The key before the certificate, so that the pair is whole when the last file is swapped. Apache
  * may name the certificate's own file as that of the intermediates. */
-static enum clm_code add_puts(const struct clm_io *io, struct clm_plan *plan,
-                              const struct clm_target *target, struct clm_err *err)
+enum clm_code clm_pem_puts(const struct clm_io *io, struct clm_plan *plan,
+                           const struct clm_target *target, struct clm_err *err)
 {
     bool one_file = target->key_path[0] == '\0' || strcmp(target->key_path, target->cert_path) == 0;
     bool has_chain =
@@ -257,7 +265,7 @@ enum clm_code clm_pem_plan(const struct clm_io *io, const struct clm_pem_server 
         code = add_test(out, CLM_STEP_CHECK, &server->test, err);
     }
     if (code == CLM_OK) {
-        code = add_puts(io, out, target, err);
+        code = clm_pem_puts(io, out, target, err);
     }
     if (code == CLM_OK) {
         code = add_test(out, CLM_STEP_POST_CHECK, &server->test, err);

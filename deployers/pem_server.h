@@ -24,15 +24,24 @@ struct clm_pem_server {
 };
 
 /*
- * clm_pem_check() - may this target be changed at all?
+ * clm_target_check() - may this target be changed at all?
  *
- * Errors  CONFIG it is not manageable, or its program could be changed by others than root;
- *         CONFLICT the server does not run, or the new certificate lacks a name in use;
- *         UNSUPPORTED it runs in a container. Each with what to do.
+ * Errors  CONFIG it is not manageable; CONFLICT the server does not run, or the new certificate
+ *         lacks a name in use; UNSUPPORTED it runs in a container. Each with what to do.
  */
+CLM_MUST_USE enum clm_code clm_target_check(const struct clm_service *service,
+                                            const struct clm_target *target,
+                                            const struct clm_bundle *bundle, struct clm_err *err);
+/* The same for a server whose program is run to test. Errors also: CONFIG others than root could
+ * change the program. */
 CLM_MUST_USE enum clm_code clm_pem_check(const struct clm_io *io, const struct clm_service *service,
                                          const struct clm_target *target,
                                          const struct clm_bundle *bundle, struct clm_err *err);
+
+/* Adds a FILE_PUT for each PEM file of the target, the key before the certificate. Errors: NOMEM,
+ * LIMIT. */
+CLM_MUST_USE enum clm_code clm_pem_puts(const struct clm_io *io, struct clm_plan *plan,
+                                        const struct clm_target *target, struct clm_err *err);
 
 /*
  * clm_pem_plan() - the steps

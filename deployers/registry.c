@@ -8,6 +8,8 @@
 static const struct clm_deployer_ops *const all[] = {
     &clm_deployer_nginx,
     &clm_deployer_apache,
+    &clm_deployer_tomcat,
+    &clm_deployer_file,
     NULL,
 };
 

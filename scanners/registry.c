@@ -8,6 +8,7 @@
 static const struct clm_scanner_ops *const all[] = {
     &clm_scanner_nginx,
     &clm_scanner_apache,
+    &clm_scanner_tomcat,
     NULL,
 };
 

@@ -21,7 +21,8 @@ struct clm_scanner_ops {
     const char *name;    /* [a-z][a-z0-9_]{0,23}: the kind of its services and of target ids */
     const char *summary; /* one line for the manual */
 
-    /* MUST. True if this process is the main process of a server of this product. */
+    /* MUST. True if this process is the main process of a server of this product. Its arguments are
+     * known only if it is a launcher, java or jsvc. */
     bool (*claims)(const struct clm_process *process);
     /* MUST. Fills version, config_path, targets, webroots. Everything that belongs to the process
      * itself (pid, unit, listeners ...) is already there. Errors: NOMEM only; all else becomes a

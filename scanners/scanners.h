@@ -7,5 +7,6 @@
 
 extern const struct clm_scanner_ops clm_scanner_nginx;
 extern const struct clm_scanner_ops clm_scanner_apache;
+extern const struct clm_scanner_ops clm_scanner_tomcat;
 
 #endif

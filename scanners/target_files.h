@@ -19,7 +19,8 @@
  *
  * In      process  the server's main process: files it does not share with us are not read
  *         service  targets with cert_path and key_path (equal or "" for a key in the same file).
- *                  Targets that are not manageable are read as well, as far as that is possible.
+ *                  Targets that are not manageable are read as well, as far as that is possible;
+ *                  those with another store_type than "pem" are their scanner's own.
  * Effect  a target whose files cannot be used gets a reason
  * Errors  NOMEM
  */

@@ -27,9 +27,14 @@ static void skip_blanks(struct cursor *c)
     }
 }
 
-/* A backslash before a line's end joins the next line, without the blanks it begins with. */
+/* A backslash before a line's end joins the next line, without the blanks it begins with; one that
+ * ends the file is nothing. */
 static bool skip_joint(struct cursor *c)
 {
+    if (c->end - c->at == 1 && c->at[0] == '\\') {
+        c->at++;
+        return true;
+    }
     if (c->end - c->at < 2 || c->at[0] != '\\' || !is_newline(c->at[1])) {
         return false;
     }

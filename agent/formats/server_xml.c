@@ -133,6 +133,22 @@ static bool names_something(const struct clm_tomcat_pair *pair)
            clm_tomcat_attr(pair, CLM_TOMCAT_STORE_FILE) != NULL;
 }
 
+bool clm_tomcat_pair_is_bare(const struct clm_tomcat_pair *pair)
+{
+    if (pair->host == NULL || !pair->is_silent || !pair->node->can_edit) {
+        return false;
+    }
+    for (size_t i = 0; i < pair->node->n_attrs; i++) {
+        const char *name = pair->node->attrs[i].name;
+
+        if (pair->node == pair->host ? clm_str_starts(name, "certificateKey")
+                                     : strcmp(name, "type") != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum clm_code add_pair(struct clm_tomcat *tomcat, struct clm_tomcat_connector *connector,
                               const struct clm_tomcat_pair *like, struct clm_err *err)
 {
@@ -314,9 +330,9 @@ enum clm_code clm_tomcat_load(const struct clm_io *io, struct clm_tomcat_args *a
 
     out->args = *args;
     *args = (struct clm_tomcat_args){.pid = 0};
-    out->text = CLM_BUF_SECRET_INIT(CLM_XML_MAX);
-    out->properties = CLM_BUF_SECRET_INIT(CLM_PROPERTIES_MAX);
-    out->environ = CLM_BUF_SECRET_INIT(ENVIRON_MAX);
+    out->text = CLM_BUF_SECRET_INIT(CLM_XML_MAX + 1);
+    out->properties = CLM_BUF_SECRET_INIT(CLM_PROPERTIES_MAX + 1);
+    out->environ = CLM_BUF_SECRET_INIT(ENVIRON_MAX + 1);
     code = io->read_file(io->ctx, out->args.config, CLM_XML_MAX, &out->text, err);
     if (code != CLM_OK) {
         return code;

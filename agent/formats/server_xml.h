@@ -110,6 +110,10 @@ void clm_tomcat_done(struct clm_tomcat *tomcat); /* for CLM_CLEANUP */
 CLM_MUST_USE enum clm_code clm_tomcat_expand(const struct clm_tomcat *tomcat, const char *raw,
                                              struct clm_buf *out, struct clm_err *err);
 
+/* True if the pair's element says nothing of a certificate but its type, and could: an edit can
+ * name files there. The user's default keystore may exist all the same. */
+bool clm_tomcat_pair_is_bare(const struct clm_tomcat_pair *pair);
+
 enum clm_tomcat_attr {
     CLM_TOMCAT_CERT_FILE,
     CLM_TOMCAT_KEY_FILE,
@@ -169,7 +173,7 @@ CLM_MUST_USE enum clm_code clm_tomcat_password(const struct clm_io *io,
                                                const struct clm_tomcat_pair *pair,
                                                enum clm_tomcat_secret which, struct clm_buf *out,
                                                struct clm_err *err);
-/* The password behind what follows "conf:" of a reference. Errors: NOTFOUND it is not there any
+/* Appends the password behind what follows "conf:" of a reference. Errors: NOTFOUND it is not there any
  * more; PARSE; those of clm_tomcat_load(). */
 CLM_MUST_USE enum clm_code clm_tomcat_secret_find(const struct clm_io *io, const char *text,
                                                   struct clm_buf *out, struct clm_err *err);

@@ -9,9 +9,14 @@
 
 #define MAIN_CLASS "org.apache.catalina.startup.Bootstrap"
 
+/* "/usr/bin/java", "jsvc.exec"; not "runuser", which has all the same arguments. */
 bool clm_tomcat_is(const struct clm_strs *argv)
 {
-    return clm_strs_has(argv, MAIN_CLASS);
+    const char *slash = argv->n == 0 ? NULL : strrchr(argv->v[0], '/');
+    const char *name = argv->n == 0 ? "" : slash != NULL ? slash + 1 : argv->v[0];
+
+    return (clm_str_starts(name, "java") || clm_str_starts(name, "jsvc")) &&
+           clm_strs_has(argv, MAIN_CLASS);
 }
 
 void clm_tomcat_args_done(struct clm_tomcat_args *args)

@@ -11,8 +11,9 @@
 #include "agent/formats/properties.h"
 #include "agent/formats/server_xml.h"
 
-#define ROUNDS_MAX 20 /* replaced values may hold ${...} again; IntrospectionUtils */
-#define PASSWD_MAX ((size_t)1024 * 1024)
+#define ROUNDS_MAX        20 /* replaced values may hold ${...} again; IntrospectionUtils */
+#define PASSWD_MAX        ((size_t)1024 * 1024)
+#define PASSWORD_FILE_MAX ((size_t)8192)
 
 static enum clm_code from_defines(const struct clm_strs *defines, const char *name,
                                   struct clm_buf *out, bool *found, struct clm_err *err)
@@ -283,7 +284,7 @@ enum clm_code clm_tomcat_default_store(const struct clm_io *io, const struct clm
                                        char *dst, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf home = CLM_BUF_INIT(PATH_MAX);
-    CLM_CLEANUP(clm_buf_done) struct clm_buf passwd = CLM_BUF_INIT(PASSWD_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf passwd = CLM_BUF_INIT(PASSWD_MAX + 1);
     char proc[32];
     char found[PATH_MAX];
     struct clm_stat st = {0};
@@ -340,15 +341,11 @@ enum clm_code clm_tomcat_secret_ref(const struct clm_tomcat *tomcat,
 static enum clm_code from_file(const struct clm_io *io, const char *path, struct clm_buf *out,
                                struct clm_err *err)
 {
-    enum clm_code code = io->read_file(io->ctx, path, CLM_SECRET_MAX, out, err);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_SECRET_INIT(PASSWORD_FILE_MAX + 1);
+    enum clm_code code = io->read_file(io->ctx, path, PASSWORD_FILE_MAX, &text, err);
 
-    if (code == CLM_OK && out->len > 0) {
-        size_t line = strcspn(clm_buf_str(out), "\r\n");
-
-        explicit_bzero(out->data + line, out->len - line);
-        out->len = line;
-    }
-    return code;
+    return code == CLM_OK ? clm_buf_add(out, text.data, strcspn(clm_buf_str(&text), "\r\n"), err)
+                          : code;
 }
 
 enum clm_code clm_tomcat_password(const struct clm_io *io, const struct clm_tomcat *tomcat,
@@ -415,6 +412,7 @@ enum clm_code clm_tomcat_secret_find(const struct clm_io *io, const char *text, 
 {
     CLM_CLEANUP(clm_tomcat_args_done) struct clm_tomcat_args args = {.pid = 0};
     CLM_CLEANUP(clm_tomcat_done) struct clm_tomcat tomcat = {.n_connectors = 0};
+    CLM_CLEANUP(clm_buf_done) struct clm_buf found = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
     char copy[CLM_SECRET_REF_SIZE];
     char *words[4];
     enum clm_code code = clm_str_copy(copy, sizeof(copy), text, err);
@@ -431,5 +429,8 @@ enum clm_code clm_tomcat_secret_find(const struct clm_io *io, const char *text, 
     if (code == CLM_OK) {
         code = clm_tomcat_load(io, &args, &tomcat, err);
     }
-    return code == CLM_OK ? find_in(io, &tomcat, words, out, err) : code;
+    if (code == CLM_OK) {
+        code = find_in(io, &tomcat, words, &found, err);
+    }
+    return code == CLM_OK ? clm_buf_add(out, found.data, found.len, err) : code;
 }

@@ -243,6 +243,30 @@ static void XMLCALL on_end(void *arg, const XML_Char *name)
     reader->depth--;
 }
 
+static void XMLCALL on_text(void *arg, const XML_Char *text, int len)
+{
+    struct reader *reader = arg;
+    struct clm_xml_node *node = reader->open;
+    size_t had;
+    char *grown;
+
+    if (reader->code != CLM_OK || node == NULL || len <= 0) {
+        return;
+    }
+    had = node->text == NULL ? 0 : strlen(node->text);
+    if (had + (size_t)len > CLM_XML_TEXT_MAX || (had == 0 && is_space(text[0]) && len == 1)) {
+        return; /* a line's end is handed over alone: most elements have nothing else */
+    }
+    grown = wipe_realloc(node->text, had + (size_t)len + 1);
+    if (grown == NULL) {
+        stop(reader, CLM_E_NOMEM, "text");
+        return;
+    }
+    memcpy(grown + had, text, (size_t)len);
+    grown[had + (size_t)len] = '\0';
+    node->text = grown;
+}
+
 static void note_external(struct reader *reader, const char *kind, const char *name,
                           const char *where)
 {
@@ -338,6 +362,7 @@ static void set_handlers(struct reader *reader)
 
     XML_SetUserData(parser, reader);
     XML_SetElementHandler(parser, on_start, on_end);
+    XML_SetCharacterDataHandler(parser, on_text);
     XML_SetXmlDeclHandler(parser, on_declaration);
     XML_SetStartDoctypeDeclHandler(parser, on_doctype);
     XML_SetEntityDeclHandler(parser, on_entity);
@@ -398,6 +423,7 @@ void clm_xml_done(struct clm_xml *xml)
             wipe_free(node->attrs[i].value);
         }
         free(node->attrs);
+        wipe_free(node->text);
         free(node->name);
         free(node);
     }

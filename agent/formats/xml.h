@@ -4,8 +4,7 @@
  *
  * For server configurations in XML that are read and edited in place: an edit is a struct
  * clm_text_edit for the bytes of one attribute or one new child, so comments, white space, order,
- * entities and line ends of all else stay as they are. Text between elements is not kept, and
- * nothing outside the file is ever fetched. The only user of expat.
+ * entities and line ends of all else stay as they are. Nothing outside the file is ever fetched. The only user of expat.
  */
 #ifndef CLM_FORMATS_XML_H
 #define CLM_FORMATS_XML_H
@@ -21,6 +20,7 @@
 #define CLM_XML_DEPTH_MAX    64
 #define CLM_XML_ATTRS_MAX    256   /* of one element */
 #define CLM_XML_NODES_MAX    20000 /* a server.xml has about a hundred */
+#define CLM_XML_TEXT_MAX     1024  /* bytes kept of the text in an element */
 #define CLM_XML_ENTITIES_MAX 32    /* declared in the file */
 #define CLM_XML_ENTITY_MAX   4096  /* bytes of one; it may hold no other entity */
 
@@ -37,6 +37,7 @@ struct clm_xml_node {
     char *name; /* with a prefix, if it has one */
     struct clm_xml_attr *attrs;
     size_t n_attrs;
+    char *text; /* directly in it, the first CLM_XML_TEXT_MAX bytes of UTF-8; NULL: none */
     struct clm_xml_node *parent;
     struct clm_xml_node *first; /* child */
     struct clm_xml_node *last;
