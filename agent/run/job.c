@@ -11,10 +11,11 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 
-#define STEPS_MAX      200 /* in a result; more are dropped: the log of the host has them */
-#define BURST_MS       2000
-#define WAIT_PIECE_MS  500
-#define PROBLEM_LOST_N 4
+#define STEPS_MAX         200 /* in a result; more are dropped: the log of the host has them */
+#define BURST_MS          2000
+#define EVENTS_TIMEOUT_MS 10000
+#define WAIT_PIECE_MS     500
+#define PROBLEM_LOST_N    4
 
 /* ---- outcome ---- */
 
@@ -108,14 +109,23 @@ static void send_events(struct clm_job *job)
 
     (void)snprintf(path, sizeof(path), "/agent/v1/jobs/%s/events", job->record.job_id);
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_job_fenced(job);
-    clm_json_set_take(body, "events", job->events);
-    job->events = NULL;
+    clm_json_set_copy(body, "events", job->events);
     job->events_sent_ms = clm_clock_mono_ms();
     const struct clm_api_request request = {
-        .method = "POST", .path = path, .body = body, .timeout_ms = 10000};
-    if (clm_api_call(job->world->api, &request, &answer, NULL) == CLM_OK &&
+        .method = "POST", .path = path, .body = body, .timeout_ms = EVENTS_TIMEOUT_MS};
+    enum clm_code code = clm_api_call(job->world->api, &request, &answer, NULL);
+
+    if (code == CLM_OK &&
         clm_json_int_or(answer.json, "min_interval_s", 0, 900, &pause_s, NULL) == CLM_OK) {
         job->events_pause_s = pause_s;
+    }
+    job->events_kept = code != CLM_OK && clm_api_may_retry(code, &answer);
+    if (job->events_kept) {
+        /* Their numbers make it harmless if the control plane has them after all. */
+        job->events_since_ms = clm_clock_mono_ms();
+    } else {
+        clm_json_free(job->events);
+        job->events = NULL;
     }
     if (strcmp(answer.job_state, "canceling") == 0 || strcmp(answer.job_state, "canceled") == 0) {
         job->is_canceled = true;
@@ -135,9 +145,31 @@ void clm_job_flush(struct clm_job *job, bool now)
     }
 }
 
+/* How far a deployment is, in per cent, when one of the host half's phases begins. */
+static int share_of(const char *phase)
+{
+    static const struct {
+        const char *phase;
+        int pct;
+    } shares[] = {
+        {"preflight", 5}, {"prepare", 15}, {"stage", 25},  {"check", 35},        {"swap", 45},
+        {"reload", 55},   {"verify", 70},  {"commit", 95}, {"rolling_back", 80},
+    };
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(shares); i++) {
+        if (strcmp(shares[i].phase, phase) == 0) {
+            return shares[i].pct;
+        }
+    }
+    return 0;
+}
+
 void clm_job_phase(struct clm_job *job, const char *phase, int pct)
 {
     struct clm_json *event = clm_json_new_object();
+    int64_t before = clm_record_int(&job->record, "pct");
+
+    pct = pct < before ? (int)before : pct; /* a bar that goes back is read as a fault */
 
     clm_log_at(CLM_LOG_INFO, job->record.job_id, clm_record_text(&job->record, "target"), "%s: %s",
                clm_record_text(&job->record, "type"), phase);
@@ -148,10 +180,12 @@ void clm_job_phase(struct clm_job *job, const char *phase, int pct)
     }
     clm_json_set_str(event, "kind", "phase");
     clm_json_set_str(event, "phase", phase);
+    clm_json_set_int(event, "pct", pct);
     add_event(job, event);
-    /* A new phase is told at once, but a burst of them in one request. */
+    /* A new phase is told at once, but a burst of them in one request, and not while nobody listens. */
     bool is_burst = clm_clock_mono_ms() - job->events_sent_ms < BURST_MS;
-    clm_job_flush(job, job->events_pause_s <= CLM_JOB_EVENT_BATCH_S && !is_burst);
+    clm_job_flush(job,
+                  job->events_pause_s <= CLM_JOB_EVENT_BATCH_S && !is_burst && !job->events_kept);
 }
 
 void clm_job_step(struct clm_job *job, const char *name, const char *status, int64_t ms,
@@ -205,7 +239,9 @@ void clm_job_on_event(void *arg, const struct clm_json *event)
 
     if (kind != NULL && strcmp(kind, "phase") == 0 && phase != NULL) {
         clm_json_free(copy);
-        clm_job_phase(job, phase, 50);
+        /* What the host half does is the rest of the job. */
+        clm_job_phase(job, phase,
+                      job->host_from_pct + (100 - job->host_from_pct) * share_of(phase) / 100);
         return;
     }
     if (!is_sendable(event)) {

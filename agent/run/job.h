@@ -55,6 +55,8 @@ struct clm_job {
     int64_t events_since_ms;     /* of the oldest one */
     int64_t events_sent_ms;      /* of the last batch; 0: none */
     int64_t events_pause_s;      /* as the control plane asked */
+    bool events_kept;            /* the last batch was not taken: it goes again, after the pause */
+    int host_from_pct;           /* how far the job was when the host half's part began */
     int64_t deadline_ms;         /* monotonic; end of timeout_s */
     int64_t started_at_s;
     int64_t started_ms;
@@ -83,7 +85,8 @@ void clm_job_step(struct clm_job *job, const char *name, const char *status, int
                   const char *detail);
 /* An event as the host half sent it; also the handler for clm_link_handlers. */
 void clm_job_on_event(void *arg, const struct clm_json *event);
-/* Sends what waits, if it is time or must be. Failures are of no consequence. */
+/* Sends what waits, if it is time or must be. What could not be sent waits for the next time, at most
+ * CLM_JOB_EVENTS_MAX events; nothing else depends on it. */
 void clm_job_flush(struct clm_job *job, bool now);
 
 /* ---- calls ---- */

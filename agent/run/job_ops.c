@@ -4,6 +4,8 @@
 
 #include "agent/run/job.h"
 
+#define ORDERED_PCT 75
+
 static void copy_members(const struct clm_json *from, struct clm_json *to)
 {
     for (const struct clm_json *n = clm_json_first(from); n != NULL; n = clm_json_next(n)) {
@@ -32,7 +34,9 @@ enum clm_code clm_job_host_result(struct clm_job *job, enum clm_op op, const cha
     CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
     const char *outcome = NULL;
 
-    clm_job_phase(job, phase, 40);
+    /* Of an order the deployment is the last quarter. */
+    job->host_from_pct = clm_record_int(&job->record, "pct") > 0 ? ORDERED_PCT : 0;
+    clm_job_phase(job, phase, job->host_from_pct);
     enum clm_code code = clm_job_host(job, op, body, &reply, err);
     if (code == CLM_OK) {
         code = clm_json_str(reply, "outcome", 32, &outcome, err);

@@ -167,7 +167,8 @@ void job_world_offer(struct fixture *f, const char *type)
 int job_world_run(struct fixture *f, const struct exchange *list, size_t n)
 {
     clm_api_free(f->api);
-    f->http = (struct script){.list = list, .n = n, .takes_events = true};
+    f->http =
+        (struct script){.list = list, .n = n, .takes_events = true, .events_lost = f->events_lost};
     f->api = script_api(&f->http);
     const struct clm_job_world world = {.config = &f->home.config,
                                         .api = f->api,

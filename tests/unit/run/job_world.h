@@ -46,7 +46,8 @@ struct fixture {
     struct clm_link *link;
     struct clm_api *api;
     int stop_fd;
-    char ops[4096]; /* what the host half was asked, in order */
+    char ops[4096];  /* what the host half was asked, in order */
+    int events_lost; /* batches of events that do not arrive */
 };
 
 #define ACCEPTED(type, spec)                                                                       \

@@ -36,6 +36,28 @@ static void deployment_is_leased_done_and_reported(void **state)
     clm_record_done(&record);
 }
 
+static void events_that_did_not_arrive_go_again_with_how_far_it_is(void **state)
+{
+    static const struct host_row host[] = {
+        {CLM_OP_JOB_ACCEPT, NULL, NULL, ACCEPTED("deploy", "{}"), NULL, 0},
+        {CLM_OP_DEPLOY, NULL, "{\"kind\":\"phase\",\"phase\":\"stage\"}", DEPLOYED, NULL, 0},
+    };
+    static const struct exchange cp[] = {LEASE, RESULT("\"last_event_seq\":2")};
+    struct fixture *f = *state;
+
+    f->events_lost = 1;
+    job_world_offer(f, "deploy");
+    job_world_host(f, host, N(host));
+    assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
+    assert_true(f->http.events_lost < 0);
+    const char *first = strstr(f->http.events, "\"phase\":\"deploy\",\"pct\":0,\"seq\":1");
+    const char *second = strstr(f->http.events, "\"phase\":\"stage\",\"pct\":25,\"seq\":2");
+
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_true(first < second);
+}
+
 static void refusal_by_policy_is_reported_as_rejected(void **state)
 {
     static const struct host_row host[] = {
@@ -534,6 +556,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, job_world_setup, job_world_teardown)
         WITH(deployment_is_leased_done_and_reported),
+        WITH(events_that_did_not_arrive_go_again_with_how_far_it_is),
         WITH(refusal_by_policy_is_reported_as_rejected),
         WITH(type_in_the_offer_must_be_that_of_the_signed_job),
         WITH(waiting_lease_puts_the_job_off),

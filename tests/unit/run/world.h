@@ -83,6 +83,8 @@ struct script {
     char headers[4096]; /* of the last request, one a line */
     char body[8192];    /* of the last request */
     bool takes_events;  /* batches of events are acknowledged beside the list */
+    int events_lost;    /* the first so many of them do not arrive */
+    char events[8192];  /* the last batch that arrived */
 };
 
 static inline bool exchange_fits(const struct exchange *e, const struct clm_http_request *request)
@@ -101,6 +103,11 @@ static inline enum clm_code script_http(void *ctx, const struct clm_http_request
     const struct exchange *e = NULL;
 
     if (s->takes_events && exchange_fits(&events, request)) {
+        if (s->events_lost-- > 0) {
+            *out = (struct clm_http_response){0};
+            return clm_err_set(err, CLM_E_NET, "connection refused");
+        }
+        (void)snprintf(s->events, sizeof(s->events), "%s", (const char *)request->body);
         struct script one = {.list = &events, .n = 1};
 
         return script_http(&one, request, out, err);
