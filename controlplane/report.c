@@ -66,7 +66,8 @@ static enum clm_code store_event(struct clm_cp_request *req, const struct report
     batch->ack_seq = seq;
     if (strcmp(kind, "phase") == 0) {
         batch->phase = clm_json_text(clm_json_get(event, "phase"));
-    } else if (strcmp(kind, "progress") == 0) {
+    }
+    if (strcmp(kind, "phase") == 0 || strcmp(kind, "progress") == 0) {
         code = clm_json_int_or(event, "pct", 0, 100, &batch->pct, err);
     } else if (strcmp(kind, "log") == 0 && batch->log_bytes > LOG_BYTES_MAX) {
         return CLM_OK; /* dropped, but acknowledged */
