@@ -16,6 +16,7 @@ struct request {
     const char *domain;
     const char *path;
     const char *content;
+    char target[CLM_TARGET_ID_SIZE]; /* of the job */
 };
 
 /* Where a file for a name goes, and where it can be fetched from. */
@@ -26,20 +27,51 @@ struct place {
     uint16_t port;
 };
 
-static const struct clm_webroot *find_webroot(const struct clm_inventory *inventory,
-                                              const char *domain)
-{
-    const struct clm_webroot *best = NULL;
+/* Several servers of a host may answer for one name. */
+struct found {
+    const struct clm_webroot *root;  /* NULL: none */
+    const struct clm_service *by;    /* whose it is */
+    const struct clm_service *rival; /* as good, with another directory; NULL: none */
+};
 
+static const char *directory_of(const struct clm_webroot *root)
+{
+    return root->acme_path[0] != '\0' ? root->acme_path : root->path;
+}
+
+/* The CA comes to port 80; but where the certificate goes, the operator has said. */
+static int rank(const struct clm_service *service, const struct clm_service *owner,
+                const struct clm_webroot *root)
+{
+    return (root->reason[0] == '\0' ? 4 : 0) + (service == owner ? 2 : 0) +
+           (root->port == 80 ? 1 : 0);
+}
+
+/* The service of the job's target, then one on port 80, then any. */
+static struct found find_webroot(const struct clm_inventory *inventory, const char *target,
+                                 const char *domain)
+{
+    const struct clm_service *owner = NULL;
+    struct found best = {.root = NULL};
+    int best_rank = -1;
+
+    (void)clm_inventory_find(inventory, target, &owner);
     for (size_t i = 0; i < inventory->n_services; i++) {
         const struct clm_service *service = &inventory->services[i];
 
         for (size_t k = 0; service->running && k < service->n_webroots; k++) {
             const struct clm_webroot *root = &service->webroots[k];
+            int n = rank(service, owner, root);
 
-            if (strcmp(root->domain, domain) == 0 &&
-                (best == NULL || (best->reason[0] != '\0' && root->reason[0] == '\0'))) {
-                best = root;
+            if (strcmp(root->domain, domain) != 0 || n < best_rank) {
+                continue;
+            }
+            if (n > best_rank) {
+                best = (struct found){.root = root, .by = service};
+                best_rank = n;
+            } else if (service != best.by && best.rival == NULL &&
+                       strcmp(directory_of(root), directory_of(best.root)) != 0) {
+                best.rival = service;
             }
         }
     }
@@ -65,12 +97,33 @@ static enum clm_code place_from_scan(const struct clm_webroot *found, struct pla
     return clm_str_fmt(out->root, sizeof(out->root), err, "%.*s", (int)len, dir);
 }
 
-static enum clm_code choose(struct clm_host_call *call, const char *domain, const char *webroot_ref,
-                            struct place *out, struct clm_err *err)
+static enum clm_code judge(struct clm_host_call *call, const struct found *found,
+                           const char *domain, struct place *out, struct clm_err *err)
 {
+    if (found->root == NULL) {
+        return clm_refuse(call, err, CLM_E_NOTFOUND, "E_STATE",
+                          "no running server here answers for '%s' over plain HTTP", domain);
+    }
+    if (found->root->reason[0] != '\0') {
+        return clm_refuse(call, err, CLM_E_UNSUPPORTED, "E_STATE", "web root of '%s': %s", domain,
+                          found->root->reason);
+    }
+    if (found->rival != NULL) {
+        return clm_refuse(call, err, CLM_E_CONFLICT, "E_STATE",
+                          "several running servers answer for '%s' over plain HTTP, '%s' and '%s', "
+                          "and neither has the target of the order",
+                          domain, found->by->id, found->rival->id);
+    }
+    return place_from_scan(found->root, out, err);
+}
+
+static enum clm_code choose(struct clm_host_call *call, const struct request *request,
+                            const char *webroot_ref, struct place *out, struct clm_err *err)
+{
+    const char *domain = request->domain;
     const struct clm_policy *policy = &call->host->config->policy;
     CLM_CLEANUP(clm_inventory_done) struct clm_inventory inventory = {0};
-    const struct clm_webroot *found;
+    struct found found;
     const struct clm_policy_webroot *declared =
         webroot_ref != NULL ? clm_policy_find_webroot(policy, webroot_ref) : NULL;
     enum clm_code code = clm_scan_host(call->host->io, NULL, &inventory, err);
@@ -78,11 +131,11 @@ static enum clm_code choose(struct clm_host_call *call, const char *domain, cons
     if (code != CLM_OK) {
         return code;
     }
-    found = find_webroot(&inventory, domain);
+    found = find_webroot(&inventory, request->target, domain);
     *out = (struct place){.addr = "127.0.0.1", .port = 80};
-    if (found != NULL) {
-        memcpy(out->addr, found->addr, sizeof(out->addr));
-        out->port = found->port;
+    if (found.root != NULL) {
+        memcpy(out->addr, found.root->addr, sizeof(out->addr));
+        out->port = found.root->port;
     }
     if (webroot_ref != NULL) {
         return declared != NULL
@@ -97,15 +150,7 @@ static enum clm_code choose(struct clm_host_call *call, const char *domain, cons
         return clm_refuse(call, err, CLM_E_PERM, "E_POLICY",
                           "policy.webroot_from_scan is off and the order names no web root");
     }
-    if (found == NULL) {
-        return clm_refuse(call, err, CLM_E_NOTFOUND, "E_STATE",
-                          "no running server here answers for '%s' over plain HTTP", domain);
-    }
-    if (found->reason[0] != '\0') {
-        return clm_refuse(call, err, CLM_E_UNSUPPORTED, "E_STATE", "web root of '%s': %s", domain,
-                          found->reason);
-    }
-    return place_from_scan(found, out, err);
+    return judge(call, &found, domain, out, err);
 }
 
 /* Records what will be made, then makes it; takes the record back if it could not be made. */
@@ -214,11 +259,11 @@ enum clm_code clm_host_op_dcv_put(struct clm_host_call *call, struct clm_err *er
         return code;
     }
     code = check_job(call, &job, request.domain, webroot_ref, err);
+    memcpy(request.target, job.target, sizeof(request.target));
     clm_job_envelope_done(&job);
     clm_job_record_done(&record);
     if (code == CLM_OK) {
-        code =
-            choose(call, request.domain, webroot_ref[0] != '\0' ? webroot_ref : NULL, &place, err);
+        code = choose(call, &request, webroot_ref[0] != '\0' ? webroot_ref : NULL, &place, err);
     }
     if (code == CLM_OK) {
         code = record_and_write(call->host, &place, &request, file, err);
