@@ -88,8 +88,14 @@ CLM_MUST_USE enum clm_code clm_entry_add_cert(struct clm_entry *entry, const uin
 CLM_MUST_USE enum clm_code clm_entry_lend_cert(struct clm_entry *entry, const uint8_t *der,
                                                size_t len, struct clm_err *err);
 
-/* The lower case that Java compares aliases in: ASCII, Latin, Greek, Cyrillic. */
-void clm_alias_fold(const char *alias, char out[CLM_KEYSTORE_ALIAS_SIZE]);
+/* ---- alias.c ---- */
+
+/* Equal as Java compares aliases: without regard to case in Latin, Greek, Cyrillic, Armenian. */
 bool clm_alias_same(const char *a, const char *b);
+uint32_t clm_alias_lower(uint32_t c);
+/* The character at the start of well-formed UTF-8, n bytes of it (clm_str_utf8_len()). */
+uint32_t clm_utf8_char(const uint8_t *p, size_t n);
+/* Returns how many bytes. */
+size_t clm_utf8_put(uint32_t c, uint8_t dst[4]);
 
 #endif

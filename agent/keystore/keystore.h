@@ -122,7 +122,8 @@ CLM_MUST_USE enum clm_code clm_keystore_key(const struct clm_keystore *store, si
 /* ---- changing ---- */
 
 struct clm_keystore_put {
-    const char *alias;         /* UTF-8. An entry of that name is replaced in its place */
+    const char *alias; /* UTF-8. An entry of that name is replaced in its place. NULL: the first
+                        * key entry, whatever its name; if there is none, one without a name */
     const struct clm_key *key; /* borrowed */
     const struct clm_cert_chain *chain;
     const struct clm_buf *password; /* of the entry; NULL: the store's */
@@ -135,8 +136,9 @@ struct clm_keystore_put {
  * Effect  Replacing keeps alias spelling, place, unknown attributes and the way of protection
  *         (algorithm, iterations). Adding goes to the end. Nothing else changes.
  * Errors  UNSUPPORTED the store cannot be rewritten (is locked, secret entries), or the password
- *         cannot be encoded (JKS: beyond UTF-16; PBES2 in Java: not ASCII, said in the message);
- *         CONFLICT alias belongs to an entry of another kind; INVAL; LIMIT; CRYPTO; NOMEM
+ *         cannot be used (JCEKS and a new modern PKCS#12: not ASCII, which Java refuses); CONFLICT
+ *         alias belongs to an entry of another kind, or to several; INVAL key and first
+ *         certificate are no pair, no password, bad alias; LIMIT; CRYPTO; NOMEM
  */
 CLM_MUST_USE enum clm_code clm_keystore_put_key(struct clm_keystore *store, struct clm_rng *rng,
                                                 const struct clm_keystore_put *put,
