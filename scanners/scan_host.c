@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "scanners/endpoints.h"
+#include "scanners/managers.h"
 #include "scanners/processes.h"
 #include "scanners/scanner.h"
 #include "scanners/target_files.h"
@@ -344,7 +345,10 @@ static enum clm_code run(struct scan *scan, struct clm_err *err)
     if (code == CLM_OK) {
         code = make_unique(scan->out, err);
     }
-    return code == CLM_OK ? clm_targets_check_shared(scan->io, scan->out, err) : code;
+    if (code == CLM_OK) {
+        code = clm_targets_check_shared(scan->io, scan->out, err);
+    }
+    return code == CLM_OK ? clm_managers_mark(scan->io, scan->out, err) : code;
 }
 
 enum clm_code clm_scan_host(const struct clm_io *io, const struct clm_strs *kinds,

@@ -7,64 +7,8 @@
 #include "agent/base/buf.h"
 #include "agent/crypto/cert.h"
 #include "agent/crypto/key.h"
-#include "agent/formats/conf_files.h"
 #include "scanners/endpoints.h"
 #include "scanners/users.h"
-
-#define LINKS_MAX 8 /* symbolic links from the configured path to the file */
-
-/* "/etc/letsencrypt/live/NAME/..." or ".../archive/NAME/...": NAME, if certbot renews it. */
-static bool is_certbots(const struct clm_io *io, const char *path, char *name, size_t size)
-{
-    static const char *const roots[] = {"/etc/letsencrypt/live/", "/etc/letsencrypt/archive/"};
-
-    for (size_t i = 0; i < CLM_ARRAY_LEN(roots); i++) {
-        const char *from = path + strlen(roots[i]);
-        char conf[PATH_MAX];
-        struct clm_stat st = {0};
-
-        if (!clm_str_starts(path, roots[i])) {
-            continue;
-        }
-        (void)snprintf(name, size, "%.*s", (int)strcspn(from, "/"), from);
-        if (clm_str_fmt(conf, sizeof(conf), NULL, "/etc/letsencrypt/renewal/%s.conf", name) !=
-            CLM_OK) {
-            continue;
-        }
-        return io->stat(io->ctx, conf, true, &st, NULL) == CLM_OK;
-    }
-    return false;
-}
-
-/* Follows the links of the last component, so that a link into certbot's tree is seen. */
-static enum clm_code check_certbot(const struct clm_io *io, struct clm_target *target,
-                                   const char *configured, struct clm_err *err)
-{
-    char path[PATH_MAX];
-    enum clm_code code = clm_str_copy(path, sizeof(path), configured, err);
-
-    for (int i = 0; i <= LINKS_MAX && code == CLM_OK; i++) {
-        char to[PATH_MAX];
-        char dir[PATH_MAX];
-        char name[256];
-
-        if (is_certbots(io, path, name, sizeof(name))) {
-            return clm_target_refuse(target, err,
-                                     "'%s' belongs to certbot, which renews it as '%s': to let "
-                                     "clmbot take over, run 'certbot delete --cert-name %s' after "
-                                     "pointing the server at copies elsewhere",
-                                     configured, name, name);
-        }
-        if (io->read_link(io->ctx, path, to, sizeof(to), NULL) != CLM_OK) {
-            return CLM_OK;
-        }
-        if (clm_conf_dirname(path, dir, sizeof(dir), NULL) != CLM_OK ||
-            clm_conf_path(dir, to, path, sizeof(path), NULL) != CLM_OK) {
-            return CLM_OK;
-        }
-    }
-    return code;
-}
 
 /* Reads a file that the server uses. Sets *out_ok; otherwise the target has a reason. */
 static enum clm_code read_file(const struct clm_io *io, const struct clm_process *process,
@@ -202,10 +146,7 @@ static enum clm_code read_target(const struct clm_io *io, const struct clm_proce
         strchr(target->cert_path, '$') != NULL || strchr(key_path, '$') != NULL) {
         return CLM_OK; /* a variable, an engine: there is a reason already */
     }
-    code = check_certbot(io, target, target->cert_path, err);
-    if (code == CLM_OK) {
-        code = read_perm(io, users, target, key_path, err);
-    }
+    code = read_perm(io, users, target, key_path, err);
     if (code != CLM_OK) {
         return code;
     }

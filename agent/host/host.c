@@ -28,6 +28,8 @@ static const clm_host_op_fn operations[CLM_OP__COUNT] = {
     [CLM_OP_LOCAL_ROLLBACK] = clm_host_op_local_rollback,
     [CLM_OP_HISTORY] = clm_host_op_history,
     [CLM_OP_LOCAL_VERIFY] = clm_host_op_local_verify,
+    [CLM_OP_CERTS] = clm_host_op_certs,
+    [CLM_OP_EXPLAIN] = clm_host_op_explain,
 };
 
 static enum clm_code make_dirs(struct clm_host *host, struct clm_err *err)

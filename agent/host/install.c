@@ -182,6 +182,10 @@ static enum clm_code make_plan(struct clm_host_call *call, const struct clm_serv
         return clm_refuse(call, err, CLM_E_UNSUPPORTED, "E_STATE",
                           "services of kind '%s' cannot be deployed to", service->kind);
     }
+    code = clm_host_check_manager(call, target, err);
+    if (code != CLM_OK) {
+        return code;
+    }
     if (!target->manageable) {
         return clm_refuse(call, err, CLM_E_UNSUPPORTED, "E_STATE", "target '%s': %s", target->id,
                           target->reasons.n > 0 ? target->reasons.v[0] : "not manageable");

@@ -28,7 +28,7 @@ static const struct op_row ops[CLM_OP__COUNT] = {
     [CLM_OP_HISTORY] = {"history", true},
     [CLM_OP_LOCAL_VERIFY] = {"local_verify", true},
     [CLM_OP_CERTS] = {"certs", false},
-    [CLM_OP_EXPLAIN] = {"explain", false},
+    [CLM_OP_EXPLAIN] = {"explain", true},
 };
 
 const char *clm_op_name(enum clm_op op)

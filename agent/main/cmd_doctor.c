@@ -111,8 +111,10 @@ static void check_host(const struct clm_config *config, struct finding *out)
     struct clm_err err = {.code = CLM_OK};
     const char *agent_id;
 
-    if (clm_hostlink_call(config, &(const struct clm_hostlink_ask){CLM_OP_STATUS, NULL, false},
-                          &reply, &fail, &err) != CLM_OK) {
+    if (clm_hostlink_call(
+            config,
+            &(const struct clm_hostlink_ask){.op = CLM_OP_STATUS, .body = NULL, .progress = false},
+            &reply, &fail, &err) != CLM_OK) {
         say(out, false, err.msg);
         return;
     }

@@ -244,7 +244,8 @@ static enum clm_code enroll(const struct clm_config *config, const struct clm_bu
 
         set_pins(body, &token);
         code = clm_hostlink_call(config,
-                                 &(const struct clm_hostlink_ask){CLM_OP_TRUST_PUT, body, false},
+                                 &(const struct clm_hostlink_ask){
+                                     .op = CLM_OP_TRUST_PUT, .body = body, .progress = false},
                                  out_reply, fail, err);
     }
     return code;

@@ -21,7 +21,8 @@ static bool ask(const struct clm_cli_args *args, enum clm_op op, const struct cl
         return false;
     }
     code = clm_hostlink_call(&config,
-                             &(const struct clm_hostlink_ask){op, body, !clm_cli_has(args, "json")},
+                             &(const struct clm_hostlink_ask){
+                                 .op = op, .body = body, .progress = !clm_cli_has(args, "json")},
                              out_reply, &fail, &err);
     if (code != CLM_OK) {
         *out_status = clm_show_error(code, &err, &fail);

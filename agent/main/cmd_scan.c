@@ -167,8 +167,10 @@ int clm_cmd_scan(const struct clm_cli_args *args, void *ctx)
         }
         clm_json_add_str(kinds, args->args[i]);
     }
-    code = clm_hostlink_call(&config, &(const struct clm_hostlink_ask){CLM_OP_SCAN, body, false},
-                             &reply, &fail, &err);
+    code = clm_hostlink_call(
+        &config,
+        &(const struct clm_hostlink_ask){.op = CLM_OP_SCAN, .body = body, .progress = false},
+        &reply, &fail, &err);
     if (code == CLM_OK) {
         code = clm_inventory_from_json(reply, &inventory, &err);
     }

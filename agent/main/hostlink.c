@@ -52,7 +52,10 @@ enum clm_code clm_hostlink_call(const struct clm_config *config, const struct cl
     CLM_CLEANUP(clm_json_free_p) struct clm_json *hello = clm_json_new_object();
     const struct clm_link_handlers handlers = {
         .on_probe = on_probe,
-        .on_event = ask->progress && isatty(STDERR_FILENO) ? on_event : NULL,
+        .on_event = ask->on_event != NULL                    ? ask->on_event
+                    : ask->progress && isatty(STDERR_FILENO) ? on_event
+                                                             : NULL,
+        .arg = ask->arg,
     };
     enum clm_code code = open_link(config, &link, err);
 

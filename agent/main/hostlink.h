@@ -20,6 +20,8 @@ struct clm_hostlink_ask {
     enum clm_op op;
     const struct clm_json *body; /* NULL: {} */
     bool progress; /* steps are shown on stderr as they happen, if that is a terminal */
+    void (*on_event)(void *arg, const struct clm_json *event); /* in place of that; may be NULL */
+    void *arg;
 };
 
 /*

@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include "agent/base/str.h"
+#include "agent/base/term.h"
+
+#define LINE_MAX_BYTES 16384 /* of one line: three paths and a sentence */
 
 static const int exit_of[CLM_E__COUNT] = {
     [CLM_E_NOMEM] = CLM_EXIT_FAILED,       [CLM_E_INVAL] = CLM_EXIT_FAILED,
@@ -22,6 +25,17 @@ static const int exit_of[CLM_E__COUNT] = {
     [CLM_E_BUG] = CLM_EXIT_FAILED,
 };
 
+/* Lines hold names of files and words of servers: what would steer the terminal becomes '?'. */
+static void put_plain(FILE *to, const char *text)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf plain = CLM_BUF_INIT(CLM_SHOW_MAX);
+
+    if (clm_term_add(&(const struct clm_term){.is_tty = false}, CLM_COLOR_NONE, text, strlen(text),
+                     &plain, NULL) == CLM_OK) {
+        (void)fputs(clm_buf_str(&plain), to);
+    }
+}
+
 int clm_show_exit(enum clm_code code)
 {
     return exit_of[code];
@@ -30,7 +44,9 @@ int clm_show_exit(enum clm_code code)
 int clm_show_error(enum clm_code code, const struct clm_err *err, const struct clm_fail *fail)
 {
     (void)fflush(stdout);
-    (void)fprintf(stderr, "clmbot: %s\n", err->msg);
+    (void)fputs("clmbot: ", stderr);
+    put_plain(stderr, err->msg);
+    (void)fputc('\n', stderr);
     if (fail != NULL && fail->hint[0] != '\0') {
         (void)fprintf(stderr, "        %s\n", fail->hint);
     } else if (code == CLM_E_PERM && geteuid() != 0) {
@@ -87,11 +103,13 @@ int clm_show_table(struct clm_table *table, int status)
 
 void clm_show_line(const char *fmt, ...)
 {
+    char text[LINE_MAX_BYTES];
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vprintf(fmt, ap);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    put_plain(stdout, text);
     (void)putchar('\n');
 }
 
