@@ -2,7 +2,8 @@
 /*
  * cert - certificates and chains: reading, ordering, and the gate in front of every installation
  *
- * Nothing here decides trust: a chain is checked to be consistent, not to end at a known root.
+ * A chain is checked to be consistent; only clm_cert_gate_anchor() asks whether it ends at a CA that
+ * somebody trusts.
  * Unknown critical extensions are therefore accepted. Ed25519 and other algorithms that Mbed TLS
  * does not know give UNSUPPORTED.
  */
@@ -115,5 +116,19 @@ CLM_MUST_USE enum clm_code clm_bundle_from_pem(const void *pem, size_t len, stru
 CLM_MUST_USE enum clm_code clm_cert_gate(const struct clm_bundle *bundle, const struct clm_key *key,
                                          const struct clm_names *wanted, int64_t now_s,
                                          int64_t skew_s, struct clm_err *err);
+
+#define CLM_ANCHORS_MAX 4194304u /* bytes of a file of CAs; Debian's has 230 KiB */
+
+/*
+ * clm_cert_gate_anchor() - does the chain of a bundle end at a CA that is trusted here?
+ *
+ * In      bundle   passed clm_cert_gate()
+ *         pem      len bytes: certificates of CAs. Those of algorithms we do not know are passed over
+ * Errors  CRYPTO "chain does not end at a CA in the file: 'CN=..' was issued by 'CN=..'"; NOTFOUND
+ *         pem holds no certificate; PARSE
+ */
+CLM_MUST_USE enum clm_code clm_cert_gate_anchor(const struct clm_bundle *bundle, const void *pem,
+                                                size_t len, int64_t now_s, int64_t skew_s,
+                                                struct clm_err *err);
 
 #endif
