@@ -9,6 +9,7 @@
 #include "agent/base/clock.h"
 #include "agent/crypto/jws.h"
 #include "agent/host/internal.h"
+#include "agent/host/request.h"
 
 #define DAY_S INT64_C(86400)
 
@@ -84,22 +85,15 @@ static enum clm_code check_order(struct clm_host_call *call, const struct clm_sp
                                  struct clm_err *err)
 {
     const struct clm_policy *policy = &call->host->config->policy;
-    enum clm_code code = clm_policy_check_names(policy, &order->names, err);
+    enum clm_code code = clm_host_request_allowed(call, order, err);
 
-    if (code != CLM_OK) {
-        return clm_host_problem_code(call, "E_NAME_POLICY", code);
-    }
-    code = clm_policy_check_key_type(policy, order->key_type, err);
-    if (code == CLM_OK && order->reuse) {
-        code = clm_err_set(err, CLM_E_PERM, "a key may not be used again (this version)");
-    }
     if (code == CLM_OK && order->webroot_ref != NULL &&
         clm_policy_find_webroot(policy, order->webroot_ref) == NULL) {
-        code =
-            clm_err_set(err, CLM_E_PERM, "web root '%s' is not declared; add it to policy.webroots",
-                        order->webroot_ref);
+        code = clm_refuse(call, err, CLM_E_PERM, "E_POLICY",
+                          "web root '%s' is not declared; add it to policy.webroots",
+                          order->webroot_ref);
     }
-    return code == CLM_OK ? code : clm_host_problem_code(call, "E_POLICY", code);
+    return code;
 }
 
 static enum clm_code check_policy(struct clm_host_call *call, const struct clm_job_envelope *job,

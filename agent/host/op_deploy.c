@@ -54,7 +54,7 @@ static enum clm_code bundle_of(struct clm_host_call *call, struct clm_job_record
         code = clm_store_bundle_get(call->host->store, deploy->sha256, bundle, err);
         if (code == CLM_E_NOTFOUND) {
             const struct clm_issued issued = {deploy->key_ref, deploy->chain_pem, NULL,
-                                              deploy->certificate_id};
+                                              deploy->certificate_id, NULL};
 
             code = clm_host_bundle_take(call, &issued, &leaf, err);
             if (code == CLM_OK && strcmp(leaf.sha256, deploy->sha256) != 0) {

@@ -7,7 +7,9 @@
 #include "agent/crypto/cert.h"
 #include "agent/crypto/csr.h"
 #include "agent/crypto/hash.h"
+#include "agent/crypto/identity.h"
 #include "agent/host/internal.h"
+#include "agent/host/request.h"
 
 #define CSR_TEXT_MAX 32768u /* CLM_CSR_MAX bytes in base64url */
 
@@ -17,67 +19,16 @@ static enum clm_code key_ref_of(const char *job_id, char dst[CLM_KEY_REF_SIZE], 
     return clm_str_fmt(dst, CLM_KEY_REF_SIZE, err, "key_%s", job_id + strlen("job_"));
 }
 
-static void fill_request(const struct clm_spec_order *order, struct clm_strs *ous,
-                         struct clm_csr_request *out)
-{
-    *out = (struct clm_csr_request){
-        .common_name = order->subject.cn,
-        .organization = order->subject.o,
-        .ous = ous,
-        .locality = order->subject.l,
-        .state = order->subject.st,
-        .country = order->subject.c,
-        .email = order->subject.email,
-        .names = &order->names,
-        .hash = CLM_HASH_SHA256,
-        .must_staple = order->must_staple,
-        .eku_server = true,
-    };
-}
-
-static enum clm_code make_key(struct clm_host *host, const char *job_id, const char *key_ref,
-                              const struct clm_spec_order *order, struct clm_err *err)
-{
-    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
-    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_SECRET_INIT(CLM_KEY_PEM_MAX);
-    CLM_CLEANUP(clm_buf_done) struct clm_buf csr = CLM_BUF_INIT(CLM_CSR_MAX);
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *meta = clm_json_new_object();
-    CLM_CLEANUP(clm_strs_done) struct clm_strs ous = {0};
-    struct clm_csr_request request;
-    enum clm_key_type type;
-    enum clm_code code = clm_key_type_parse(order->key_type, &type, err);
-
-    if (code == CLM_OK && order->subject.ou != NULL) {
-        code = clm_strs_add(&ous, order->subject.ou, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_key_generate(host->rng, type, &key, err);
-    }
-    if (code == CLM_OK) {
-        fill_request(order, &ous, &request);
-        code = clm_csr_build(host->rng, key, &request, &csr, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_key_to_pem(key, &pem, err);
-    }
-    if (code == CLM_OK) {
-        clm_json_set_str(meta, "job_id", job_id);
-        clm_json_set_str(meta, "certificate_id", order->certificate_id);
-        clm_json_set_str(meta, "key_type", order->key_type);
-        code = clm_store_key_put(host->store, key_ref, &pem, &csr, meta, err);
-    }
-    return code;
-}
-
+/* key_ref NULL: the key is not on this host. */
 static enum clm_code reply_csr(struct clm_json *reply, const char *key_ref,
-                               const struct clm_store_key *key, struct clm_err *err)
+                               const struct clm_buf *csr_der, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf b64 = CLM_BUF_INIT(CSR_TEXT_MAX);
-    struct clm_csr_info info;
-    enum clm_code code = clm_csr_parse(key->csr_der.data, key->csr_der.len, &info, err);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf b64 = CLM_BUF_SECRET_INIT(CSR_TEXT_MAX);
+    CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info info = {.must_staple = false};
+    enum clm_code code = clm_csr_parse(csr_der->data, csr_der->len, &info, err);
 
     if (code == CLM_OK) {
-        code = clm_b64url_encode(key->csr_der.data, key->csr_der.len, &b64, err);
+        code = clm_b64url_encode(csr_der->data, csr_der->len, &b64, err);
     }
     if (code == CLM_OK) {
         clm_json_set_str(reply, "csr", clm_buf_str(&b64));
@@ -85,8 +36,36 @@ static enum clm_code reply_csr(struct clm_json *reply, const char *key_ref,
         clm_json_set_str(reply, "spki_sha256", info.spki_sha256);
         clm_json_set_str(reply, "key_type", clm_key_type_name(info.key_type));
         clm_json_set_str(reply, "key_ref", key_ref);
+        clm_json_set_str(reply, "key_storage", key_ref != NULL ? "file" : "elsewhere");
     }
-    clm_csr_info_done(&info);
+    return code;
+}
+
+static bool is_uploaded(const struct clm_spec_order *order)
+{
+    return order->has_csr && order->csr.mode == CLM_CSR_MODE_UPLOADED;
+}
+
+/* The request that waits for the job, made if it is not there; *out_here false: without its key. */
+static enum clm_code find_request(struct clm_host_call *call, const struct clm_job_envelope *job,
+                                  const struct clm_spec_order *order, const char *key_ref,
+                                  struct clm_store_key *out, bool *out_here, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info info = {.must_staple = false};
+    enum clm_code code = clm_store_key_get(call->host->store, key_ref, out, err);
+
+    *out_here = code == CLM_OK;
+    if (code != CLM_E_NOTFOUND) {
+        return code;
+    }
+    code = clm_host_request_make(call, job, order, key_ref, err);
+    if (code == CLM_OK) {
+        code = clm_store_key_get(call->host->store, key_ref, out, err);
+        *out_here = code == CLM_OK;
+    }
+    if (code == CLM_E_NOTFOUND && is_uploaded(order)) {
+        code = clm_csr_from_text(order->csr.csr_pem, &out->csr_der, &info, err);
+    }
     return code;
 }
 
@@ -108,6 +87,7 @@ enum clm_code clm_host_op_csr(struct clm_host_call *call, struct clm_err *err)
     struct clm_job_envelope job;
     struct clm_job_spec spec = {.type = CLM_JOB_TYPE__COUNT};
     char key_ref[CLM_KEY_REF_SIZE];
+    bool is_here = false;
     enum clm_code code = clm_host_job(call, &record, &job, err);
 
     if (code != CLM_OK) {
@@ -117,16 +97,10 @@ enum clm_code clm_host_op_csr(struct clm_host_call *call, struct clm_err *err)
     if (code == CLM_OK) {
         code = key_ref_of(job.job_id, key_ref, err);
         if (code == CLM_OK) {
-            code = clm_store_key_get(call->host->store, key_ref, &key, err);
-        }
-        if (code == CLM_E_NOTFOUND) {
-            code = make_key(call->host, job.job_id, key_ref, &spec.u.order, err);
-            if (code == CLM_OK) {
-                code = clm_store_key_get(call->host->store, key_ref, &key, err);
-            }
+            code = find_request(call, &job, &spec.u.order, key_ref, &key, &is_here, err);
         }
         if (code == CLM_OK) {
-            code = reply_csr(call->reply, key_ref, &key, err);
+            code = reply_csr(call->reply, is_here ? key_ref : NULL, &key.csr_der, err);
         }
         clm_job_spec_done(&spec);
     }
@@ -146,16 +120,92 @@ static enum clm_code load_key(const char *path, struct clm_key **out, struct clm
     return code == CLM_OK ? clm_key_from_pem(pem.data, pem.len, out, err) : code;
 }
 
+/* The chain must end where root on this host says. */
+static enum clm_code check_anchor(struct clm_host_call *call, const struct clm_bundle *bundle,
+                                  int64_t now_s, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(CLM_ANCHORS_MAX);
+    const char *path = call->host->config->policy.ca_bundle;
+    enum clm_code code = CLM_OK;
+
+    if (path[0] == '\0') {
+        return CLM_OK;
+    }
+    code = clm_fs_read(path, CLM_ANCHORS_MAX, &pem, err);
+    if (code == CLM_OK) {
+        code = clm_cert_gate_anchor(bundle, pem.data, pem.len, now_s, CLM_HOST_SKEW_S, err);
+    }
+    return code == CLM_OK
+               ? CLM_OK
+               : clm_host_problem_code(call, "E_POLICY",
+                                       clm_err_wrap(err, code, "policy.ca_bundle '%.200s'", path));
+}
+
+/* What a CA added is the policy's to refuse; what it dropped is missed by somebody. */
+static enum clm_code check_added(struct clm_host_call *call, const struct clm_bundle *bundle,
+                                 struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *leaf = NULL;
+    CLM_CLEANUP(clm_identity_done) struct clm_identity identity = {.has_eku = false};
+    const struct clm_policy *policy = &call->host->config->policy;
+    enum clm_code code = clm_policy_check_names(policy, &bundle->leaf.names, err);
+
+    if (code == CLM_OK) {
+        code = clm_cert_chain_from_pem(bundle->leaf_pem.data, bundle->leaf_pem.len, &leaf, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_identity_from_cert(leaf, 0, &identity, err);
+    }
+    return code == CLM_OK
+               ? clm_policy_check_more_sans(policy, &identity.sans.emails, &identity.sans.uris, err)
+               : code;
+}
+
+/* All that an issued certificate has to pass. key NULL: it is elsewhere. */
+static enum clm_code gate(struct clm_host_call *call, const struct clm_issued *issued,
+                          const struct clm_bundle *bundle, const struct clm_key *key,
+                          struct clm_err *err)
+{
+    const struct clm_names *have = &bundle->leaf.names;
+    int64_t now_s = call->host->io->now_s(call->host->io->ctx);
+    bool has_all = issued->wanted == NULL || clm_names_is_subset(issued->wanted, have, NULL);
+    enum clm_code code =
+        clm_cert_gate(bundle, key, has_all ? have : issued->wanted, now_s, CLM_HOST_SKEW_S, err);
+
+    if (code == CLM_OK) {
+        code = check_anchor(call, bundle, now_s, err);
+    }
+    return code == CLM_OK ? check_added(call, bundle, err) : code;
+}
+
+/* Sentences into issued->changes. */
+static enum clm_code tell_changes(const struct clm_issued *issued, const struct clm_bundle *bundle,
+                                  const struct clm_csr_info *asked, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *leaf = NULL;
+    enum clm_code code =
+        clm_cert_chain_from_pem(bundle->leaf_pem.data, bundle->leaf_pem.len, &leaf, err);
+
+    return code == CLM_OK ? clm_csr_compare(asked, leaf, issued->changes, err) : code;
+}
+
+static void give_leaf(struct clm_bundle *bundle, struct clm_cert_info *out_leaf)
+{
+    clm_cert_info_done(out_leaf);
+    *out_leaf = bundle->leaf;
+    bundle->leaf.names = (struct clm_names){0}; /* moved */
+}
+
 enum clm_code clm_host_bundle_take(struct clm_host_call *call, const struct clm_issued *issued,
                                    struct clm_cert_info *out_leaf, struct clm_err *err)
 {
     CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
     CLM_CLEANUP(clm_bundle_done) struct clm_bundle bundle = CLM_BUNDLE_INIT;
     CLM_CLEANUP(clm_store_key_done) struct clm_store_key waiting = CLM_STORE_KEY_INIT;
+    CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info asked = {.must_staple = false};
     CLM_CLEANUP(clm_json_free_p) struct clm_json *meta = clm_json_new_object();
-    struct clm_host *host = call->host;
-    int64_t now_s = host->io->now_s(host->io->ctx);
-    enum clm_code code = clm_store_key_get(host->store, issued->key_ref, &waiting, err);
+    struct clm_store *store = call->host->store;
+    enum clm_code code = clm_store_key_get(store, issued->key_ref, &waiting, err);
 
     if (code == CLM_OK) {
         code = load_key(waiting.key_path, &key, err);
@@ -164,43 +214,114 @@ enum clm_code clm_host_bundle_take(struct clm_host_call *call, const struct clm_
         code = clm_bundle_from_pem(issued->chain_pem, strlen(issued->chain_pem), &bundle, err);
     }
     if (code == CLM_OK) {
-        code = clm_cert_gate(&bundle, key,
-                             issued->wanted != NULL ? issued->wanted : &bundle.leaf.names, now_s,
-                             CLM_HOST_SKEW_S, err);
+        code = gate(call, issued, &bundle, key, err);
     }
-    if (code == CLM_OK) {
-        code = clm_policy_check_names(&host->config->policy, &bundle.leaf.names, err);
+    if (code == CLM_OK && issued->changes != NULL && waiting.csr_der.len > 0) {
+        code = clm_csr_parse(waiting.csr_der.data, waiting.csr_der.len, &asked, err);
+        if (code == CLM_OK) {
+            code = tell_changes(issued, &bundle, &asked, err);
+        }
     }
     if (code == CLM_OK) {
         clm_json_set_str(meta, "certificate_id", issued->certificate_id);
-        code = clm_store_bundle_put(host->store, issued->key_ref, &bundle, meta, err);
+        code = clm_store_bundle_put(store, issued->key_ref, &bundle, meta, err);
     }
     if (code != CLM_OK) {
         return clm_err_wrap(err, code, "certificate refused");
     }
-    clm_cert_info_done(out_leaf);
-    *out_leaf = bundle.leaf;
-    bundle.leaf.names = (struct clm_names){0}; /* moved */
+    give_leaf(&bundle, out_leaf);
     return CLM_OK;
 }
 
-static void reply_certificate(struct clm_json *reply, const struct clm_cert_info *leaf)
+/* A certificate whose key is elsewhere: looked at and not kept. */
+static enum clm_code look_at(struct clm_host_call *call, const struct clm_issued *issued,
+                             const char *csr_pem, struct clm_cert_info *out_leaf,
+                             struct clm_err *err)
 {
+    CLM_CLEANUP(clm_bundle_done) struct clm_bundle bundle = CLM_BUNDLE_INIT;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
+    CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info asked = {.must_staple = false};
+    enum clm_code code =
+        clm_bundle_from_pem(issued->chain_pem, strlen(issued->chain_pem), &bundle, err);
+
+    if (code == CLM_OK) {
+        code = clm_csr_from_text(csr_pem, &der, &asked, err);
+    }
+    if (code == CLM_OK && strcmp(asked.spki_sha256, bundle.leaf.spki_sha256) != 0) {
+        code = clm_err_set(err, CLM_E_CRYPTO, "certificate is for another key");
+    }
+    if (code == CLM_OK) {
+        code = gate(call, issued, &bundle, NULL, err);
+    }
+    if (code == CLM_OK) {
+        code = tell_changes(issued, &bundle, &asked, err);
+    }
+    if (code != CLM_OK) {
+        return clm_err_wrap(err, code, "certificate refused");
+    }
+    give_leaf(&bundle, out_leaf);
+    return CLM_OK;
+}
+
+static void reply_certificate(struct clm_json *reply, const struct clm_cert_info *leaf,
+                              const struct clm_strs *changes, bool is_kept)
+{
+    struct clm_json *list = clm_json_set_array(reply, "ca_changes");
     char text[CLM_TIME_TEXT_SIZE];
 
     clm_time_format(leaf->not_after_s, text);
     clm_json_set_str(reply, "sha256", leaf->sha256);
     clm_json_set_str(reply, "not_after", text);
-    (void)clm_json_set_array(reply, "changes"); /* the gate lets no change of names or key pass */
+    for (size_t i = 0; i < changes->n; i++) {
+        clm_json_add_str(list, changes->v[i]);
+    }
+    clm_json_set_bool(reply, "installable", is_kept);
+    if (!is_kept) {
+        clm_json_set_str(reply, "note",
+                         "issued, and not installed: its private key is not the one at the target");
+    }
+}
+
+/* The key of an uploaded request may have come to the target since. */
+static enum clm_code take_certificate(struct clm_host_call *call,
+                                      const struct clm_job_envelope *job,
+                                      const struct clm_spec_order *order, const char *chain_pem,
+                                      struct clm_job_record *record, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cert_info_done) struct clm_cert_info leaf = {.is_ca = false};
+    CLM_CLEANUP(clm_strs_done) struct clm_strs changes = {NULL, 0};
+    CLM_CLEANUP(clm_store_key_done) struct clm_store_key waiting = CLM_STORE_KEY_INIT;
+    char key_ref[CLM_KEY_REF_SIZE];
+    const struct clm_issued issued = {key_ref, chain_pem, &order->names, order->certificate_id,
+                                      &changes};
+    bool is_here = true;
+    enum clm_code code = key_ref_of(job->job_id, key_ref, err);
+
+    if (code == CLM_OK && is_uploaded(order)) {
+        code = clm_store_key_get(call->host->store, key_ref, &waiting, err);
+        if (code == CLM_E_NOTFOUND) {
+            code = clm_host_request_adopt(call, job, order, key_ref, &is_here, err);
+        }
+    }
+    if (code == CLM_OK) {
+        code = is_here ? clm_host_bundle_take(call, &issued, &leaf, err)
+                       : look_at(call, &issued, order->csr.csr_pem, &leaf, err);
+    }
+    if (code == CLM_OK && is_here) {
+        (void)memcpy(record->bundle_sha256, leaf.sha256, sizeof(record->bundle_sha256));
+        code = clm_ledger_job_put(call->host->dir, record, err);
+    }
+    if (code == CLM_OK) {
+        reply_certificate(call->reply, &leaf, &changes, is_here);
+    }
+    return code;
 }
 
 enum clm_code clm_host_op_cert_put(struct clm_host_call *call, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_cert_info_done) struct clm_cert_info leaf = {.is_ca = false};
     struct clm_job_record record;
     struct clm_job_envelope job;
     struct clm_job_spec spec = {.type = CLM_JOB_TYPE__COUNT};
-    char key_ref[CLM_KEY_REF_SIZE];
     const char *chain_pem;
     enum clm_code code = clm_host_job(call, &record, &job, err);
 
@@ -211,20 +332,7 @@ enum clm_code clm_host_op_cert_put(struct clm_host_call *call, struct clm_err *e
     if (code == CLM_OK) {
         code = clm_json_str(call->body, "chain_pem", CLM_CHAIN_PEM_MAX, &chain_pem, err);
         if (code == CLM_OK) {
-            code = key_ref_of(job.job_id, key_ref, err);
-        }
-        if (code == CLM_OK) {
-            const struct clm_issued issued = {key_ref, chain_pem, &spec.u.order.names,
-                                              spec.u.order.certificate_id};
-
-            code = clm_host_bundle_take(call, &issued, &leaf, err);
-        }
-        if (code == CLM_OK) {
-            (void)memcpy(record.bundle_sha256, leaf.sha256, sizeof(record.bundle_sha256));
-            code = clm_ledger_job_put(call->host->dir, &record, err);
-        }
-        if (code == CLM_OK) {
-            reply_certificate(call->reply, &leaf);
+            code = take_certificate(call, &job, &spec.u.order, chain_pem, &record, err);
         }
         clm_job_spec_done(&spec);
     }

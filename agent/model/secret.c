@@ -38,7 +38,7 @@ static enum clm_code check_file(const struct clm_io *io, const char *path, struc
 static enum clm_code read_file(const struct clm_io *io, const char *path, struct clm_buf *out,
                                struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_SECRET_INIT(FILE_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_SECRET_INIT(FILE_MAX + 1);
     size_t len;
     enum clm_code code = check_file(io, path, err);
 

@@ -27,7 +27,7 @@ static enum clm_code post_csr(struct clm_job *job, const struct clm_json *csr, s
     clm_json_set_copy(body, "spki_sha256", clm_json_get(csr, "spki_sha256"));
     struct clm_json *key = clm_json_set_object(body, "key");
     clm_json_set_copy(key, "type", clm_json_get(csr, "key_type"));
-    clm_json_set_str(key, "storage", "file");
+    clm_json_set_copy(key, "storage", clm_json_get(csr, "key_storage"));
     clm_json_set_bool(key, "exportable", false);
     clm_json_set_copy(key, "key_ref", clm_json_get(csr, "key_ref"));
     clm_json_set_null(body, "pop");
@@ -68,6 +68,9 @@ static enum clm_code request_certificate(struct clm_job *job, struct clm_err *er
     clm_json_set_copy(effects, "csr_sha256", clm_json_get(csr, "csr_sha256"));
     clm_json_set_copy(effects, "spki_sha256", clm_json_get(csr, "spki_sha256"));
     clm_json_set_copy(effects, "key_ref", clm_json_get(csr, "key_ref"));
+    if (clm_json_len(clm_json_get(csr, "left_out")) > 0) {
+        clm_json_set_copy(effects, "left_out", clm_json_get(csr, "left_out"));
+    }
     if (clm_record_text(&job->record, "order_id")[0] == '\0') {
         code = post_csr(job, csr, err);
     }
@@ -188,7 +191,7 @@ static enum clm_code wait_until_issued(struct clm_job *job, struct clm_err *err)
 /* ---- the certificate ---- */
 
 static enum clm_code put_certificate(struct clm_job *job, const char *chain_pem,
-                                     struct clm_err *err)
+                                     bool *out_installable, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_job_body(job);
     CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
@@ -199,14 +202,19 @@ static enum clm_code put_certificate(struct clm_job *job, const char *chain_pem,
     if (code == CLM_OK) {
         clm_json_set_copy(effects, "sha256", clm_json_get(reply, "sha256"));
         clm_json_set_copy(effects, "not_after", clm_json_get(reply, "not_after"));
-        clm_json_set_copy(effects, "changes", clm_json_get(reply, "changes"));
+        clm_json_set_copy(effects, "ca_changes", clm_json_get(reply, "ca_changes"));
+        if (clm_json_get(reply, "note") != NULL) {
+            clm_json_set_copy(effects, "note", clm_json_get(reply, "note"));
+        }
+        (void)clm_json_bool_or(reply, "installable", out_installable, NULL);
         clm_json_set_str(effects, "certificate_id",
                          clm_record_text(&job->record, "certificate_id"));
     }
     return code;
 }
 
-static enum clm_code fetch_certificate(struct clm_job *job, struct clm_err *err)
+static enum clm_code fetch_certificate(struct clm_job *job, bool *out_installable,
+                                       struct clm_err *err)
 {
     struct clm_api_response answer;
     char path[128];
@@ -222,7 +230,7 @@ static enum clm_code fetch_certificate(struct clm_job *job, struct clm_err *err)
                            answer.text.len, CLM_CHAIN_PEM_MAX);
     }
     if (code == CLM_OK) {
-        code = put_certificate(job, clm_buf_str(&answer.text), err);
+        code = put_certificate(job, clm_buf_str(&answer.text), out_installable, err);
     }
     clm_api_response_done(&answer);
     clm_job_step(job, "certificate", code == CLM_OK ? "ok" : "failed",
@@ -233,6 +241,7 @@ static enum clm_code fetch_certificate(struct clm_job *job, struct clm_err *err)
 enum clm_code clm_job_order(struct clm_job *job, struct clm_err *err)
 {
     const char *on_issue = clm_json_text(clm_json_get(job->spec, "on_issue"));
+    bool is_installable = true; /* false: its key is not on this host */
 
     enum clm_code code = request_certificate(job, err);
     if (code == CLM_OK) {
@@ -242,7 +251,11 @@ enum clm_code clm_job_order(struct clm_job *job, struct clm_err *err)
         clm_job_dcv_remove(job, clm_record_text(&job->record, "order_id"));
     }
     if (code == CLM_OK) {
-        code = fetch_certificate(job, err);
+        code = fetch_certificate(job, &is_installable, err);
+    }
+    if (code == CLM_OK && !is_installable) {
+        clm_job_step(job, "deploy", "skipped", 0, NULL);
+        return CLM_OK;
     }
     if (code == CLM_OK && on_issue != NULL && strcmp(on_issue, "deploy") == 0) {
         code = clm_job_host_result(job, CLM_OP_DEPLOY, "deploy", err);

@@ -12,6 +12,7 @@
 #include "agent/base/clock.h"
 #include "agent/crypto/ca.h"
 #include "agent/crypto/jws.h"
+#include "agent/model/csr_spec.h"
 
 #define LIFE_S INT64_C(604800)
 
@@ -120,6 +121,12 @@ static void allow(struct host_world *world)
     assert_int_equal(clm_strs_add(&policy->key_types, "ec-p256", NULL), CLM_OK);
     assert_int_equal(clm_strs_add(&policy->key_types, "ec-p384", NULL), CLM_OK);
     assert_int_equal(clm_strs_add(&policy->write_roots, "/etc", NULL), CLM_OK);
+    assert_int_equal(clm_strs_add(&policy->eku, "server", NULL), CLM_OK);
+    for (int i = 0; i < CLM_SUBJECT__COUNT; i++) {
+        assert_int_equal(clm_strs_add(&policy->subject_fields,
+                                      clm_subject_field_name((enum clm_subject_field)i), NULL),
+                         CLM_OK);
+    }
     policy->webroot_from_scan = true;
     policy->deploys_per_target_per_day = 3;
     policy->orders_per_day = 5;

@@ -134,7 +134,7 @@ static void every_wrong_certificate_is_refused_with_its_reason(void **state)
     } cases[] = {
         {"www.example.com", "another key", false},
         {"other.example.com", "lacks the name", true},
-        {"www.example.com,more.example.com", "not asked for", true},
+        {"www.example.com,more.other.test", "'more.other.test' is not allowed", true},
     };
     struct clm_key *key;
     char job_id[CLM_ID_SIZE];
