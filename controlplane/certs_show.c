@@ -7,7 +7,9 @@
 #define COLUMNS                                                                                    \
     "SELECT c.id, c.agent_id, c.target, c.names, c.subject, c.key_type, c.connector,"              \
     " c.webroot_ref, c.on_issue, c.state, c.current_sha256, c.last_error, c.created_at,"           \
-    " c.updated_at, c.deployed_version, v.version, v.sha256, v.not_after FROM cert c"              \
+    " c.updated_at, c.deployed_version, v.version, v.sha256, v.not_after, s.version, s.not_after"  \
+    " FROM cert c LEFT JOIN cert_version s ON s.certificate_id = c.id AND"                         \
+    " s.sha256 = c.current_sha256"                                                                 \
     " LEFT JOIN cert_version v ON v.certificate_id = c.id AND v.version ="                         \
     " (SELECT max(version) FROM cert_version WHERE certificate_id = c.id)"
 
@@ -54,6 +56,8 @@ static enum clm_code show_row(struct clm_cp_stmt *stmt, struct clm_json *obj, st
     clm_json_set_int(obj, "newest_version", clm_cp_stmt_int(stmt, 15));
     set_text_or_null(obj, "newest_sha256", stmt, 16);
     clm_cp_json_time(obj, "not_after", clm_cp_stmt_int(stmt, 17));
+    clm_json_set_int(obj, "served_version", clm_cp_stmt_int(stmt, 18));
+    clm_cp_json_time(obj, "served_not_after", clm_cp_stmt_int(stmt, 19));
     return code;
 }
 

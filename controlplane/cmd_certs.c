@@ -11,8 +11,9 @@ int clm_cp_cmd_certs_list(const struct clm_cli_args *args, void *ctx)
         {"NAMES", "names", .is_fixed = false},
         {"TARGET", "target", .is_fixed = false},
         {"STATE", "state", .is_fixed = true},
-        {"VERSION", "newest_version", .is_number = true},
-        {"EXPIRES", "not_after", .is_fixed = true},
+        {"SERVED", "served_version", .is_number = true},
+        {"UNTIL", "served_not_after", .is_fixed = true},
+        {"NEWEST", "newest_version", .is_number = true},
         {"ISSUER", "connector", .is_fixed = false},
     };
 
@@ -24,10 +25,19 @@ int clm_cp_cmd_certs_list(const struct clm_cli_args *args, void *ctx)
 static int print_cert(const struct clm_cli_args *args, const struct clm_json *cert)
 {
     static const char *const rows[][2] = {
-        {"certificate", "id"},   {"state", "state"},           {"names", "names"},
-        {"agent", "agent_id"},   {"target", "target"},         {"key", "key_type"},
-        {"issuer", "connector"}, {"served", "current_sha256"}, {"expires", "not_after"},
-        {"error", "last_error"}, {"on issue", "on_issue"},     {"web root", "webroot_ref"},
+        {"certificate", "id"},
+        {"state", "state"},
+        {"names", "names"},
+        {"agent", "agent_id"},
+        {"target", "target"},
+        {"key", "key_type"},
+        {"issuer", "connector"},
+        {"served", "current_sha256"},
+        {"served until", "served_not_after"},
+        {"newest until", "not_after"},
+        {"error", "last_error"},
+        {"on issue", "on_issue"},
+        {"web root", "webroot_ref"},
     };
 
     if (clm_cli_has(args, "json")) {
@@ -37,7 +47,7 @@ static int print_cert(const struct clm_cli_args *args, const struct clm_json *ce
         CLM_CLEANUP(clm_buf_done) struct clm_buf cell = CLM_BUF_INIT(16384);
 
         clm_cp_show(cert, rows[i][1], &cell);
-        (void)printf("%-12s %s\n", rows[i][0], clm_buf_str(&cell));
+        (void)printf("%-13s %s\n", rows[i][0], clm_buf_str(&cell));
     }
     const struct clm_json *versions = clm_json_get(cert, "versions");
 

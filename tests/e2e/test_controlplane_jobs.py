@@ -2,6 +2,7 @@
 """Jobs, leases, results and orders, against the real server."""
 import hashlib
 import http.server
+import pathlib
 import threading
 import time
 
@@ -165,13 +166,13 @@ def test_a_newer_poll_releases_the_older_one(agent):
 
 def test_two_hundred_held_polls_cost_no_threads(plane, tmp_path):
     agents = []
-    for i in range(40):
+    for i in range(200):
         one = wire.WireAgent(plane, tmp_path, f"host-{i}")
         one.enroll(plane.new_token())
         one.poll()
         agents.append(one)
-    held = [(a, _held(a, 30)) for a in agents]
-    tasks = len(list(__import__("pathlib").Path(f"/proc/{plane.process.pid}/task").iterdir()))
+    held = [(a, _held(a, 60)) for a in agents]
+    tasks = len(list(pathlib.Path(f"/proc/{plane.process.pid}/task").iterdir()))
     assert tasks < 20
     jobs = {a.id: plane.act("scan", agent_id=a.id) for a in agents}
     for a, (connection, path, body) in held:
@@ -230,9 +231,10 @@ def test_jobs_of_other_agents_do_not_exist(plane, agent, tmp_path):
 def test_events_are_taken_once_and_in_order(plane, agent):
     job_id = plane.act("scan", agent_id=agent.id)
     fence = _take(agent, job_id)
-    answer = agent.events(job_id, fence, [{"seq": 1, "kind": "phase", "phase": "prepare"},
+    answer = agent.events(job_id, fence, [{"seq": 1, "kind": "phase", "phase": "prepare", "pct": 15},
                                           {"seq": 2, "kind": "log", "level": "info", "msg": "hello"}])
     assert answer["ack_seq"] == 2 and answer.headers["Clm-Job-State"] == "running"
+    assert plane.op.get(f"/api/v1/jobs/{job_id}")["pct"] == 15
     answer = agent.events(job_id, fence, [{"seq": 2, "kind": "log", "msg": "again"},
                                           {"seq": 5, "kind": "progress", "pct": 60}])
     assert answer["ack_seq"] == 5
@@ -390,11 +392,13 @@ def test_an_order_without_proof_is_issued_at_once(plane, agent):
         by.public_key().verify(signed.signature, signed.tbs_certificate_bytes, wire.ec.ECDSA(signed.signature_hash_algorithm))
     shown = plane.op.get(f"/api/v1/certificates/{cert}")
     assert shown["state"] == "issued" and shown["newest_sha256"] == order["sha256"]
+    assert (shown["newest_version"], shown["served_version"], shown["served_not_after"]) == (1, 0, None)
     assert shown["versions"][0]["key_ref"] == "key_1" and "clmbot built-in issuer" in shown["versions"][0]["issuer"]
     answer = agent.result(job_id, fence, effects={"after": {"sha256": order["sha256"]}, "version": 3})
     assert answer["state"] == "succeeded"
     shown = plane.op.get(f"/api/v1/certificates/{cert}")
     assert (shown["state"], shown["current_sha256"], shown["deployed_version"]) == ("verified", order["sha256"], 3)
+    assert (shown["served_version"], shown["served_not_after"]) == (1, shown["not_after"])
 
 
 def test_the_same_request_twice_is_one_order(plane, agent):
@@ -568,6 +572,7 @@ def test_the_life_of_a_certificate(plane, agent):
     agent.result(job_id, _take(agent, job_id), effects={"after": {"sha256": "1" * 64}, "version": 1})
     shown = plane.op.get(f"/api/v1/certificates/{cert}")
     assert (shown["state"], shown["current_sha256"]) == ("rolled_back", "1" * 64)
+    assert (shown["served_version"], shown["newest_version"]) == (0, 1), "what is served is none of ours"
 
 
 def test_a_deployment_that_was_undone(plane, agent):
