@@ -17,9 +17,9 @@
 static void an_endpoint_goes_both_ways(void **state)
 {
     static const char *const rows[] = {
-        "{'addr':'127.0.0.1','port':443,'sni':'www.example.com','timeout_ms':5000}",
-        "{'addr':'::1','port':65535,'sni':'','timeout_ms':0}",
-        "{'addr':'fe80::1%eth0','port':1,'sni':'','timeout_ms':600000}",
+        "{'addr':'127.0.0.1','port':443,'sni':'www.example.com','timeout_ms':5000,'key_kind':'ec'}",
+        "{'addr':'::1','port':65535,'sni':'','timeout_ms':0,'key_kind':''}",
+        "{'addr':'fe80::1%eth0','port':1,'sni':'','timeout_ms':600000,'key_kind':'rsa'}",
     };
 
     (void)state;

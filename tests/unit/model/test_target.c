@@ -39,11 +39,12 @@ static const char sample[] =
     "'webroots':[{'domain':'a.example','path':'/var/www','acme_path':'/srv/acme',"
     "'addr':'127.0.0.1','port':80,'reason':'no'}],"
     "'targets':[{'target':'nginx:a.example','manageable':true,'reasons':['r1','r2'],"
-    "'cert_path':'/c','key_path':'/k','chain_path':'/i','store_type':'pem',"
+    "'cert_path':'/c','key_path':'/k','chain_path':'/i','store_type':'pem','alias':'tomcat',"
+    "'key_kind':'ec','managed_by':'certbot',"
     "'key_perm':'0600 root:root','configured_at':'/etc/nginx/a:12',"
     "'names':['a.example','192.0.2.1'],'certificate':" CERTIFICATE ","
-    "'endpoints':[{'addr':'127.0.0.1','port':443,'sni':'a.example','timeout_ms':0},"
-    "{'addr':'::1','port':443,'sni':'a.example','timeout_ms':0}],"
+    "'endpoints':[{'addr':'127.0.0.1','port':443,'sni':'a.example','timeout_ms':0,'key_kind':''},"
+    "{'addr':'::1','port':443,'sni':'a.example','timeout_ms':0,'key_kind':''}],"
     "'observations':[" SEEN(SHA_A, "1.3") "," SEEN(
         SHA_B,
         "1.2") "],"
@@ -51,7 +52,8 @@ static const char sample[] =
                "','tls':'1.2'}},"
                "{'target':'nginx:b.example','manageable':false,'reasons':[],'cert_path':'','key_"
                "path':'',"
-               "'chain_path':'','store_type':'','key_perm':'','configured_at':'','names':[],"
+               "'chain_path':'','store_type':'','alias':'','key_kind':'','managed_by':'','key_perm'"
+               ":'','configured_at':'','names':[],"
                "'certificate':null,'endpoints':[]}]}],"
                "'errors':[{'path':'/opt/k.p12','code':'E_SCAN','detail':'not readable: denied'},"
                "{'path':'','code':'E_SCAN','detail':'no path: here'}]}";
