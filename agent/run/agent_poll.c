@@ -11,6 +11,7 @@
 #include "agent/run/agent.h"
 #include "agent/run/files.h"
 #include "agent/run/inventory.h"
+#include "agent/run/inventory_files.h"
 #include "agent/run/job_child.h"
 #include "agent/run/record.h"
 #include "agent/run/spool.h"
@@ -110,6 +111,7 @@ static void take_orders(struct clm_agent *agent, const struct clm_poll_orders *o
     }
     if (orders->scan && is_current(agent) && agent->next_scan_s > now_s &&
         !clm_children_has(&agent->children, "@scan") && agent->scan_failures == 0) {
+        clm_inventory_files_forget(agent->config);
         if (clm_inventory_sent(agent->config, "", NULL) == CLM_OK) {
             agent->next_scan_s = now_s;
         }

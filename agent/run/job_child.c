@@ -16,6 +16,7 @@
 #include "agent/run/enroll.h"
 #include "agent/run/files.h"
 #include "agent/run/inventory.h"
+#include "agent/run/inventory_files.h"
 #include "agent/run/job.h"
 #include "agent/run/probe.h"
 #include "agent/run/sender.h"
@@ -127,6 +128,11 @@ static int run_scan(struct child *c)
     code = clm_sender_drain(c->config, c->api, "", &why);
     if (code != CLM_OK) {
         clm_log_info("inventory waits: %s", why.msg);
+    }
+    code = clm_inventory_files_take(c->config, c->link, c->api, c->boot_id, &why);
+    if (code != CLM_OK) {
+        clm_log_info("certificate files wait: %s", why.msg);
+        return CLM_JOB_EXIT_LATER;
     }
     return CLM_JOB_EXIT_OK;
 }
