@@ -60,7 +60,7 @@ static void mdoc_has_an_item_for_every_option(void **state)
     assert_non_null(strstr(clm_buf_str(&page),
                            "\nOne word of: error, warning, notice, info, debug.\n"
                            "Default: info.\n"));
-    assert_non_null(strstr(clm_buf_str(&page), "\nDefault: nginx:*, apache:*, file:*.\n"));
+    assert_non_null(strstr(clm_buf_str(&page), "\nDefault: nginx:*, apache:*, tomcat:*, file:*.\n"));
     clm_buf_done(&page);
 }
 
@@ -110,7 +110,7 @@ static void markdown_has_a_row_of_four_cells_for_every_option(void **state)
     }
     assert_int_equal(rows, options + 2);
     assert_non_null(strstr(clm_buf_str(&page), "| `policy.targets.allow` | List of texts | "
-                                               "nginx:\\*, apache:\\*, file:\\* | "));
+                                               "nginx:\\*, apache:\\*, tomcat:\\*, file:\\* | "));
     clm_buf_done(&page);
 }
 

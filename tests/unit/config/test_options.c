@@ -119,11 +119,11 @@ static void defaults_are_those_of_the_headers(void **state)
     assert_int_equal(config.control_plane.interval_max_s, 300);
     assert_string_equal(config.control_plane.proxy, "");
     assert_int_equal(config.scan.interval_s, 86400);
-    assert_list(&config.scan.kinds, "nginx apache file");
+    assert_list(&config.scan.kinds, "nginx apache tomcat file");
     assert_true(config.scan.probe);
     assert_list(&config.policy.job_types,
                 "scan order get_dcv dcv_cleanup deploy rollback recheck_pinning");
-    assert_list(&config.policy.targets_allow, "nginx:* apache:* file:*");
+    assert_list(&config.policy.targets_allow, "nginx:* apache:* tomcat:* file:*");
     assert_list(&config.policy.targets_deny, "");
     assert_list(&config.policy.names_allow, "");
     assert_list(&config.policy.names_deny, "");
