@@ -109,8 +109,9 @@ enum clm_code clm_config_load(const char *path, struct clm_config *out, struct c
     if (code == CLM_OK) {
         code = load_drop_ins(&load, absolute, err);
     }
-    if (code == CLM_OK && clm_policy_declare(&out->policy, err) != CLM_OK) {
-        code = clm_err_wrap(err, CLM_E_CONFIG, "%s", absolute);
+    if (code == CLM_OK) {
+        code = clm_policy_declare(&out->policy, err);
+        code = code == CLM_OK ? code : clm_err_wrap(err, code, "%s", absolute);
     }
     clm_strs_done(&load.files);
     if (code != CLM_OK) {

@@ -54,15 +54,14 @@ static enum clm_code set_hook(const struct clm_io *io, const char *name, struct 
                               struct clm_err *err)
 {
     const struct clm_policy_hook *hook = clm_policy_find_hook(io->policy, name);
-    enum clm_code code;
+    struct clm_err why = {.code = CLM_OK};
 
     if (hook == NULL) {
         return clm_err_set(err, CLM_E_CONFIG, "there is no hook '%s'; declare it in policy.hooks",
                            name);
     }
-    code = clm_program_check(io, hook->argv.v[0], err);
-    if (code != CLM_OK) {
-        return clm_err_wrap(err, CLM_E_CONFIG, "hook '%s'", name);
+    if (clm_program_check(io, hook->argv.v[0], &why) != CLM_OK) {
+        return clm_err_set(err, CLM_E_CONFIG, "hook '%s': %s", name, why.msg);
     }
     return clm_strs_copy(&step->argv, &hook->argv, err);
 }

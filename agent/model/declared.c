@@ -87,6 +87,7 @@ enum clm_code clm_declared_step(const struct clm_declared_output *output, struct
                                 struct clm_err *err)
 {
     enum clm_code code = parse_names(output, step, err);
+    struct clm_err why = {.code = CLM_OK};
     bool is_store;
 
     if (code != CLM_OK) {
@@ -113,8 +114,8 @@ enum clm_code clm_declared_step(const struct clm_declared_output *output, struct
     if (code == CLM_OK) {
         code = set_mode(output, step, err);
     }
-    if (code == CLM_OK && clm_step_check(step, err) != CLM_OK) {
-        code = clm_err_wrap(err, CLM_E_CONFIG, "'%s'", output->path);
+    if (code == CLM_OK && clm_step_check(step, &why) != CLM_OK) {
+        code = clm_err_set(err, CLM_E_CONFIG, "'%s': %s", output->path, why.msg);
     }
     return code;
 }
@@ -161,6 +162,9 @@ static enum clm_code look_up(const struct clm_io *io, const char *file, const ch
     if (clm_str_to_int(name, 0, ID_MAX, &value, NULL) == CLM_OK) {
         *out = (uint32_t)value;
         return CLM_OK;
+    }
+    if (strpbrk(name, ":\n") != NULL) {
+        return clm_err_set(err, CLM_E_CONFIG, "there is no '%s' in %s", name, file);
     }
     code = io->read_file(io->ctx, file, ACCOUNTS_MAX, &text, err);
     if (code != CLM_OK) {

@@ -145,10 +145,10 @@ static enum clm_code check_unit(const struct clm_step *step, struct clm_err *err
 
 static enum clm_code check_manager(const struct clm_step *step, struct clm_err *err)
 {
-    enum clm_code code = clm_url_check_loopback(step->url, err);
+    struct clm_err why = {.code = CLM_OK};
 
-    if (code != CLM_OK) {
-        return clm_err_wrap(err, CLM_E_PARSE, "'url'");
+    if (clm_url_check_loopback(step->url, &why) != CLM_OK) {
+        return clm_err_set(err, CLM_E_PARSE, "'url': %s", why.msg);
     }
     if (step->user[0] == '\0' || strchr(step->user, ':') != NULL) {
         return clm_err_set(err, CLM_E_PARSE, "'user': empty, or holds a colon");

@@ -5,6 +5,14 @@
 
 #include "agent/model/policy.h"
 
+/* Whatever is wrong with an entry is a matter of the configuration. */
+static enum clm_code refuse(enum clm_code code, const char *section, const char *name,
+                            const struct clm_err *why, struct clm_err *err)
+{
+    return clm_err_set(err, code == CLM_E_NOMEM ? code : CLM_E_CONFIG, "%s.%s: %s", section, name,
+                       why->msg);
+}
+
 static enum clm_code add_hooks(struct clm_policy *policy, struct clm_err *err)
 {
     const struct clm_json *tree = policy->hooks_tree;
@@ -15,13 +23,14 @@ static enum clm_code add_hooks(struct clm_policy *policy, struct clm_err *err)
     }
     for (const struct clm_json *at = clm_json_first(tree); at != NULL; at = clm_json_next(at)) {
         struct clm_policy_hook *hook = &policy->hooks[policy->n_hooks++];
-        enum clm_code code = clm_str_copy(hook->name, sizeof(hook->name), clm_json_key(at), err);
+        struct clm_err why = {.code = CLM_OK};
+        enum clm_code code = clm_str_copy(hook->name, sizeof(hook->name), clm_json_key(at), &why);
 
         if (code == CLM_OK) {
-            code = clm_hook_read(at, &hook->argv, err);
+            code = clm_hook_read(at, &hook->argv, &why);
         }
         if (code != CLM_OK) {
-            return clm_err_wrap(err, code, "policy.hooks.%s", clm_json_key(at));
+            return refuse(code, "policy.hooks", clm_json_key(at), &why, err);
         }
     }
     return CLM_OK;
@@ -84,10 +93,11 @@ enum clm_code clm_policy_declare(struct clm_policy *policy, struct clm_err *err)
     }
     for (const struct clm_json *at = clm_json_first(tree); code == CLM_OK && at != NULL;
          at = clm_json_next(at)) {
-        code = add_file(policy, at, err);
+        struct clm_err why = {.code = CLM_OK};
+
+        code = add_file(policy, at, &why);
         if (code != CLM_OK) {
-            code = clm_err_wrap(err, code == CLM_E_NOMEM ? code : CLM_E_CONFIG, "files.%s",
-                                clm_json_key(at));
+            code = refuse(code, "files", clm_json_key(at), &why, err);
         }
     }
     return code;

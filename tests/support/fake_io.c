@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/fs.h"
@@ -13,6 +14,7 @@
 
 #define OTHER_LEAF "00000000000000000000000000000000000000000000000000000000000000ff"
 #define FILE_LIMIT 262144u
+#define SLOW_MS    20000 /* of a restart */
 
 /* ---- the server ---- */
 
@@ -182,6 +184,12 @@ static enum clm_code probe(void *ctx, const struct clm_endpoint *endpoint,
         return CLM_OK;
     }
     choose_leaf(self, endpoint, out->leaf_sha256);
+    if (self->restart_is_slow && self->restarts > 0 &&
+        self->now_ms < self->reloaded_at_ms + SLOW_MS) {
+        out->leaf_sha256[0] = '\0';
+        out->result = CLM_PROBE_REFUSED;
+        return CLM_OK;
+    }
     out->result = out->leaf_sha256[0] != '\0' ? CLM_PROBE_SERVED : CLM_PROBE_TLS_FAILED;
     memcpy(out->spki_sha256, out->leaf_sha256, sizeof(out->spki_sha256));
     out->not_after_s = FAKE_IO_NOW_S;
@@ -204,6 +212,89 @@ static enum clm_code run(void *ctx, const char *const *argv, uint32_t timeout_ms
     }
     *out_status = self->runs > 1 ? self->post_check_status : self->check_status;
     return clm_buf_add_str(output, "fake: in a.conf:\nfake: testing\nfake: said \033[1mso\n", err);
+}
+
+static enum clm_code unit_restart(void *ctx, const char *name, uint32_t timeout_ms,
+                                  struct clm_err *err)
+{
+    struct fake_io *self = ctx;
+
+    (void)name;
+    (void)timeout_ms;
+    self->restarts++;
+    self->reloads++;
+    return reload(self, err);
+}
+
+static enum clm_code run_env(void *ctx, const char *const *argv, const char *const *env,
+                             uint32_t timeout_ms, int *out_status, struct clm_buf *output,
+                             struct clm_err *err)
+{
+    struct fake_io *self = ctx;
+
+    (void)argv;
+    (void)timeout_ms;
+    self->hooks++;
+    memset(self->hook_env, 0, sizeof(self->hook_env));
+    for (size_t i = 0; env[i] != NULL && i < CLM_ARRAY_LEN(self->hook_env); i++) {
+        (void)snprintf(self->hook_env[i], sizeof(self->hook_env[i]), "%s", env[i]);
+    }
+    *out_status = self->hook_status;
+    if (self->hook_status != 0) {
+        return clm_buf_add_str(output, "the hook is not amused\n", err);
+    }
+    self->reloads++;
+    return reload(self, err);
+}
+
+static enum clm_code http(void *ctx, const struct clm_http_request *request,
+                          struct clm_http_response *out, struct clm_err *err)
+{
+    struct fake_io *self = ctx;
+    enum clm_code code;
+
+    self->requests++;
+    *out = (struct clm_http_response){.status = self->http_status,
+                                      .body = CLM_BUF_INIT(request->response_max)};
+    (void)snprintf(self->authorization, sizeof(self->authorization), "%s", request->headers[0]);
+    code = clm_buf_add_str(&out->body, self->http_body, err);
+    if (code == CLM_OK && self->http_status == 200 && strncmp(self->http_body, "OK", 2) == 0) {
+        self->reloads++;
+        code = reload(self, err);
+    }
+    return code;
+}
+
+static enum clm_code stat_path(void *ctx, const char *path, bool follow, struct clm_stat *out,
+                               struct clm_err *err)
+{
+    struct stat st;
+
+    (void)ctx;
+    if ((follow ? stat(path, &st) : lstat(path, &st)) != 0) {
+        return clm_err_set(err, CLM_E_NOTFOUND, "'%s' is not there", path);
+    }
+    *out = (struct clm_stat){.kind = S_ISREG(st.st_mode)   ? CLM_FILE_REGULAR
+                                     : S_ISDIR(st.st_mode) ? CLM_FILE_DIRECTORY
+                                     : S_ISLNK(st.st_mode) ? CLM_FILE_SYMLINK
+                                                           : CLM_FILE_OTHER,
+                             .mode = st.st_mode & 07777u,
+                             .uid = st.st_uid,
+                             .gid = st.st_gid};
+    return CLM_OK;
+}
+
+static enum clm_code read_link(void *ctx, const char *path, char *dst, size_t size,
+                               struct clm_err *err)
+{
+    ssize_t n = readlink(path, dst, size - 1);
+
+    (void)ctx;
+    if (n < 0) {
+        return clm_err_set(err, CLM_E_NOTFOUND, "'%s' is no link", path);
+    }
+    dst[n] = '\0';
+    return CLM_OK;
 }
 
 static int64_t now_s(void *ctx)
@@ -236,6 +327,8 @@ void fake_io_init(struct fake_io *self, const char *cert_path, const char *key_p
     (void)snprintf(self->served_path, sizeof(self->served_path), "%s", served_path);
     self->unit_state_is = CLM_UNIT_ACTIVE;
     self->reloaded_at_ms = -1;
+    self->http_status = 200;
+    self->http_body = "OK - Reloaded TLS configuration for all TLS virtual hosts";
     self->now_ms = 1000;
     self->io = (struct clm_io){
         .ctx = self,
@@ -243,6 +336,11 @@ void fake_io_init(struct fake_io *self, const char *cert_path, const char *key_p
         .signal = signal_process,
         .unit_state = unit_state,
         .unit_reload = unit_reload,
+        .unit_restart = unit_restart,
+        .run_env = run_env,
+        .http = http,
+        .stat = stat_path,
+        .read_link = read_link,
         .probe = probe,
         .now_s = now_s,
         .mono_ms = mono_ms,

@@ -37,6 +37,10 @@ struct fake_io {
     enum clm_unit_state unit_state_is;
     int check_status;          /* of every program that is run */
     int post_check_status;     /* from the second program on */
+    int hook_status;           /* of every program run with an environment; 0: it reloads */
+    int http_status;           /* of the manager; 200 reloads */
+    const char *http_body;     /* its answer */
+    bool restart_is_slow;      /* nobody answers for a minute after a restart */
     enum clm_code probe_error; /* the handshake cannot even be tried */
     void (*on_probe)(struct fake_io *self);
     void (*on_run)(struct fake_io *self);
@@ -46,6 +50,11 @@ struct fake_io {
     unsigned signals;
     unsigned probes;
     unsigned runs;
+    unsigned restarts;
+    unsigned hooks;
+    unsigned requests;
+    char hook_env[8][320];   /* of the last hook */
+    char authorization[256]; /* header of the last request to the manager */
 
     int64_t now_ms; /* monotonic */
     int64_t skew_s; /* added to the wall clock */
