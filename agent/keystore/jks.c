@@ -124,7 +124,7 @@ static enum clm_code read_cert(struct reader *r, struct clm_entry *entry, struct
         return clm_err_set(err, CLM_E_PARSE, "certificate at offset %zu is empty",
                            (size_t)(r->p - r->start));
     }
-    return clm_entry_add_cert(entry, bytes, len, err);
+    return clm_entry_lend_cert(entry, bytes, len, err);
 }
 
 static enum clm_code read_key(struct reader *r, struct clm_entry *entry, struct clm_err *err)
@@ -137,7 +137,6 @@ static enum clm_code read_key(struct reader *r, struct clm_entry *entry, struct 
     if (!take_counted(r, 4, &bytes, &len)) {
         return cut_off(r, "private key", err);
     }
-    entry->sealed_key = CLM_BUF_SECRET_INIT(CLM_KEYSTORE_MAX);
     code = clm_buf_add(&entry->sealed_key, bytes, len, err);
     clm_jks_protection(bytes, len, entry->shown.protection);
     if (code == CLM_OK && !take_number(r, 4, &n_certs)) {
@@ -210,7 +209,6 @@ static enum clm_code read_entry(struct reader *r, struct clm_keystore *store, ui
                            (size_t)(start - r->start), (unsigned long long)*out_tag);
     }
     if (code == CLM_OK) {
-        entry->raw = CLM_BUF_INIT(CLM_KEYSTORE_MAX);
         code = clm_buf_add(&entry->raw, start, (size_t)(r->p - start), err);
     }
     return code;
@@ -279,9 +277,6 @@ static enum clm_code read_store(struct clm_keystore *store, struct clm_err *err)
     code = read_entries(&r, store, count, err);
     if (code == CLM_OK && store->has_password) {
         code = check_digest(store, err);
-    }
-    if (code == CLM_OK && !store->has_password && store->read_only[0] == '\0') {
-        (void)snprintf(store->read_only, sizeof(store->read_only), "no password was given");
     }
     return code;
 }
@@ -364,9 +359,6 @@ static enum clm_code write_store(const struct clm_keystore *store, struct clm_rn
     enum clm_code code = clm_buf_add(out, magics[store->ops->type], 4, err);
 
     (void)rng; /* the container holds nothing random */
-    if (password == NULL) {
-        password = &store->password;
-    }
     if (code == CLM_OK) {
         code = add_number(out, 4, version, err);
     }

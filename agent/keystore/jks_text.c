@@ -54,30 +54,6 @@ static size_t char_at(const uint8_t *p, size_t len, uint32_t *out_char)
     return n;
 }
 
-static size_t put_utf8(uint32_t c, uint8_t dst[4])
-{
-    if (c < 0x80) {
-        dst[0] = (uint8_t)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        dst[0] = (uint8_t)(0xc0 | c >> 6);
-        dst[1] = (uint8_t)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        dst[0] = (uint8_t)(0xe0 | c >> 12);
-        dst[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-        dst[2] = (uint8_t)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    dst[0] = (uint8_t)(0xf0 | c >> 18);
-    dst[1] = (uint8_t)(0x80 | (c >> 12 & 0x3f));
-    dst[2] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-    dst[3] = (uint8_t)(0x80 | (c & 0x3f));
-    return 4;
-}
-
 enum clm_code clm_jks_alias_decode(const uint8_t *data, size_t len,
                                    char dst[CLM_KEYSTORE_ALIAS_SIZE], struct clm_err *err)
 {
@@ -93,7 +69,7 @@ enum clm_code clm_jks_alias_decode(const uint8_t *data, size_t len,
         if (n == 0) {
             return clm_err_set(err, CLM_E_PARSE, "alias is not text as Java writes it");
         }
-        n_out = put_utf8(c, utf8);
+        n_out = clm_utf8_put(c, utf8);
         if (used + n_out >= CLM_KEYSTORE_ALIAS_SIZE) {
             return clm_err_set(err, CLM_E_LIMIT, "alias is longer than %d bytes",
                                CLM_KEYSTORE_ALIAS_SIZE - 1);
@@ -107,47 +83,6 @@ enum clm_code clm_jks_alias_decode(const uint8_t *data, size_t len,
     return CLM_OK;
 }
 
-/* The character at the start of well-formed UTF-8. */
-static uint32_t utf8_char(const uint8_t *p, size_t n)
-{
-    static const uint8_t masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    uint32_t c = p[0] & masks[n];
-
-    for (size_t i = 1; i < n; i++) {
-        c = c << 6 | (p[i] & 0x3fu);
-    }
-    return c;
-}
-
-/* The scripts with plain pairs of cases; the rest of Unicode keeps its case. */
-static uint32_t lower(uint32_t c)
-{
-    static const struct {
-        uint32_t first;
-        uint32_t last;
-        uint32_t distance;
-    } ranges[] = {
-        {'A', 'Z', 32},       {0xc0, 0xd6, 32},       {0xd8, 0xde, 32},   {0x391, 0x3a1, 32},
-        {0x3a3, 0x3ab, 32},   {0x400, 0x40f, 80},     {0x410, 0x42f, 32}, {0x531, 0x556, 48},
-        {0x388, 0x38a, 37},   {0x386, 0x386, 38},     {0x38c, 0x38c, 64}, {0x38e, 0x38f, 63},
-        {0xff21, 0xff3a, 32}, {0x10400, 0x10427, 40},
-    };
-
-    for (size_t i = 0; i < CLM_ARRAY_LEN(ranges); i++) {
-        if (c >= ranges[i].first && c <= ranges[i].last) {
-            return c + ranges[i].distance;
-        }
-    }
-    /* Latin Extended-A, where even is upper in two runs and odd in two others */
-    if ((c >= 0x100 && c <= 0x12f) || (c >= 0x132 && c <= 0x137) || (c >= 0x14a && c <= 0x177)) {
-        return c | 1;
-    }
-    if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e)) {
-        return (c & 1) != 0 ? c + 1 : c;
-    }
-    return c;
-}
-
 static size_t put_unit(uint32_t unit, uint8_t dst[4])
 {
     if (unit == 0) { /* never as one zero byte */
@@ -155,7 +90,7 @@ static size_t put_unit(uint32_t unit, uint8_t dst[4])
         dst[1] = 0x80;
         return 2;
     }
-    return put_utf8(unit, dst); /* below 0x10000: at most three bytes */
+    return clm_utf8_put(unit, dst); /* below 0x10000: at most three bytes */
 }
 
 static enum clm_code add_char(uint32_t c, struct clm_buf *out, struct clm_err *err)
@@ -186,7 +121,7 @@ enum clm_code clm_jks_alias_encode(const char *alias, struct clm_buf *out, struc
     while (len > 0 && code == CLM_OK) {
         size_t n = clm_str_utf8_len(p, len);
 
-        code = add_char(lower(utf8_char(p, n)), out, err);
+        code = add_char(clm_alias_lower(clm_utf8_char(p, n)), out, err);
         p += n;
         len -= n;
     }

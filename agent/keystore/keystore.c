@@ -265,6 +265,11 @@ const char *clm_keystore_integrity(const struct clm_keystore *store)
     return store->integrity;
 }
 
+const char *clm_keystore_read_only(const struct clm_keystore *store)
+{
+    return store->read_only;
+}
+
 bool clm_keystore_is_locked(const struct clm_keystore *store)
 {
     return store->is_locked;

@@ -92,6 +92,8 @@ CLM_DEFINE_CLEANUP(struct clm_keystore, clm_keystore_free);
 enum clm_keystore_type clm_keystore_type_of(const struct clm_keystore *store);
 /* One line for a person on how the file itself is protected: "HMAC-SHA-256 10000", "SHA-1 digest". */
 const char *clm_keystore_integrity(const struct clm_keystore *store);
+/* Why the file's content cannot be written again (secret keys in JCEKS); "" if it can. */
+const char *clm_keystore_read_only(const struct clm_keystore *store);
 /* True if some content could not be seen because no password was given. */
 bool clm_keystore_is_locked(const struct clm_keystore *store);
 
