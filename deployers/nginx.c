@@ -51,7 +51,7 @@ static enum clm_code plan(const struct clm_io *io, const struct clm_service *ser
     struct clm_pem_server server = {.name = "nginx", .signo = SIGHUP};
     enum clm_code code = clm_pem_check(io, service, target, bundle, err);
 
-    if (code == CLM_OK) {
+    if (code == CLM_OK && !service->foreign_namespace) {
         code = test_argv(io, service, &server.test, err);
     }
     if (code == CLM_OK) {

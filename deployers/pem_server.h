@@ -19,7 +19,7 @@
 
 struct clm_pem_server {
     const char *name;     /* deployer's name */
-    struct clm_strs test; /* argv of the server's own configuration test */
+    struct clm_strs test; /* argv of the server's own configuration test; empty: none can be run */
     int signo;            /* makes the main process read its files again */
 };
 

@@ -6,6 +6,7 @@
 #include "agent/formats/nginx_conf.h"
 #include "agent/formats/server_args.h"
 #include "scanners/endpoints.h"
+#include "scanners/mounts.h"
 #include "scanners/nginx_parts.h"
 #include "scanners/processes.h"
 #include "scanners/scanner.h"
@@ -35,6 +36,14 @@ static bool claims(const struct clm_process *process)
             process->exe[0] == '\0');
 }
 
+/* A master, and how its files are to be seen. */
+struct view {
+    const struct clm_io *io;
+    const struct clm_io *files; /* io, or a clm_process_io */
+    const struct clm_process *process;
+    bool is_foreign; /* paths of its configuration are not ours */
+};
+
 /* The value of "--name=" in the output of "nginx -V"; dst is left alone if it is not there. */
 static void configure_argument(const char *text, const char *name, char *dst, size_t size)
 {
@@ -57,20 +66,42 @@ static void product_version(const char *text, char *dst, size_t size)
     }
 }
 
-/* What was compiled in. Without it, the defaults of the packages of the distributions. */
-static enum clm_code ask_program(const struct clm_io *io, const struct clm_process *process,
-                                 struct clm_service *service, char *conf, char *prefix,
-                                 struct clm_err *err)
+/* The program's own places, if it cannot be asked: "PREFIX/sbin/nginx" with "PREFIX/conf", as it is
+ * built by default, else those of the packages of the distributions. files: as the server sees them. */
+static void guess_paths(const struct clm_io *files, const char *exe, char *conf, char *prefix)
 {
-    const char *const argv[] = {process->exe, "-V", NULL};
+    char candidate[PATH_MAX];
+    char bin[PATH_MAX];
+    char dir[PATH_MAX];
+    struct clm_stat st = {0};
+
+    (void)snprintf(conf, PATH_MAX, "/etc/nginx/nginx.conf");
+    (void)snprintf(prefix, PATH_MAX, "/usr/share/nginx");
+    if (clm_conf_dirname(exe, bin, sizeof(bin), NULL) == CLM_OK &&
+        clm_conf_dirname(bin, dir, sizeof(dir), NULL) == CLM_OK &&
+        clm_conf_path(dir, "conf/nginx.conf", candidate, sizeof(candidate), NULL) == CLM_OK &&
+        files->stat(files->ctx, candidate, true, &st, NULL) == CLM_OK) {
+        memcpy(conf, candidate, sizeof(candidate));
+        memcpy(prefix, dir, sizeof(dir));
+    }
+}
+
+/* What was compiled in. The program of another mount namespace is not run. */
+static enum clm_code ask_program(const struct view *view, struct clm_service *service, char *conf,
+                                 char *prefix, struct clm_err *err)
+{
+    const struct clm_io *io = view->io;
+    const char *const argv[] = {view->process->exe, "-V", NULL};
     CLM_CLEANUP(clm_buf_done) struct clm_buf output = CLM_BUF_INIT(VERSION_MAX + 1);
     struct clm_err why = {0};
     enum clm_code code;
     int status = 0;
 
-    (void)snprintf(conf, PATH_MAX, "/etc/nginx/nginx.conf");
-    (void)snprintf(prefix, PATH_MAX, "/usr/share/nginx");
-    code = clm_program_check(io, process->exe, &why);
+    guess_paths(view->files, view->process->exe, conf, prefix);
+    if (view->is_foreign) {
+        return CLM_OK;
+    }
+    code = clm_program_check(io, view->process->exe, &why);
     if (code == CLM_OK) {
         code = io->run(io->ctx, argv, RUN_TIMEOUT_MS, &status, &output, &why);
     }
@@ -88,22 +119,39 @@ static enum clm_code ask_program(const struct clm_io *io, const struct clm_proce
     return CLM_OK;
 }
 
+/* A relative prefix means the directory in which nginx was started, which it does not leave. */
+static void complete_prefix(const struct view *view, char *prefix)
+{
+    const struct clm_io *io = view->io;
+    char relative[PATH_MAX];
+    char cwd[PATH_MAX];
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/cwd", (int)view->process->pid);
+    memcpy(relative, prefix, sizeof(relative));
+    if (prefix[0] != '/' && !view->is_foreign &&
+        io->read_link(io->ctx, path, cwd, sizeof(cwd), NULL) == CLM_OK && cwd[0] == '/') {
+        clm_ignore(clm_str_fmt(prefix, PATH_MAX, NULL, "%s/%s", cwd,
+                               strcmp(relative, ".") == 0 ? "" : relative));
+    }
+}
+
 /* Fills config_path, prefix and the site's directories. */
-static enum clm_code find_paths(const struct clm_io *io, const struct clm_process *process,
-                                struct clm_service *service, struct clm_nginx_site *site,
-                                struct clm_err *err)
+static enum clm_code find_paths(const struct view *view, struct clm_service *service,
+                                struct clm_nginx_site *site, struct clm_err *err)
 {
     struct clm_nginx_args args;
     char conf[PATH_MAX];
-    enum clm_code code = ask_program(io, process, service, conf, site->prefix, err);
+    enum clm_code code = ask_program(view, service, conf, site->prefix, err);
 
     if (code == CLM_OK) {
-        code = clm_nginx_args_parse(&process->argv, &args, err);
+        code = clm_nginx_args_parse(&view->process->argv, &args, err);
     }
     if (code != CLM_OK) {
         return code;
     }
     if (args.prefix[0] != '\0') {
+        complete_prefix(view, args.prefix);
         memcpy(service->prefix, args.prefix, sizeof(args.prefix));
         memcpy(site->prefix, args.prefix, sizeof(args.prefix));
     }
@@ -123,22 +171,24 @@ static enum clm_code find_paths(const struct clm_io *io, const struct clm_proces
                : code;
 }
 
-static enum clm_code read_conf(const struct clm_io *io, const struct clm_process *process,
+/* Files for DCV would go into directories that are not this host's. */
+static void refuse_webroots(struct clm_service *service)
+{
+    for (size_t i = 0; i < service->n_webroots; i++) {
+        (void)snprintf(service->webroots[i].reason, sizeof(service->webroots[i].reason),
+                       "the server runs in a container: its directories are not this host's");
+    }
+}
+
+/* What the directives say. */
+static enum clm_code read_tree(const struct view *view, const struct clm_conf_tree *tree,
                                struct clm_service *service, struct clm_nginx_site *site,
                                struct clm_err *err)
 {
-    CLM_CLEANUP(clm_conf_tree_done) struct clm_conf_tree tree = {.notes = {0}};
-    CLM_CLEANUP(clm_nginx_view_done) struct clm_nginx_view view = {.sockets = NULL};
-    struct clm_err why = {0};
-    enum clm_code code = clm_nginx_conf_load(io, service->config_path, &tree, &why);
+    CLM_CLEANUP(clm_nginx_view_done) struct clm_nginx_view servers = {.sockets = NULL};
+    enum clm_code code = clm_nginx_view_make(tree, &servers, &service->remarks, err);
 
-    if (code != CLM_OK) {
-        return code == CLM_E_NOMEM ? clm_err_set(err, code, "%s", why.msg)
-                                   : clm_remark(&service->remarks, err,
-                                                "the configuration could not be read: %s", why.msg);
-    }
-    code = clm_nginx_view_make(&tree, &view, &service->remarks, err);
-    site->view = &view;
+    site->view = &servers;
     if (code == CLM_OK) {
         code = clm_nginx_targets(site, service, err);
     }
@@ -146,7 +196,7 @@ static enum clm_code read_conf(const struct clm_io *io, const struct clm_process
         code = clm_nginx_webroots(site, service, err);
     }
     if (code == CLM_OK) {
-        code = clm_targets_read_files(io, process, service, err);
+        code = clm_targets_read_files(view->io, view->process, service, err);
     }
     if (code == CLM_OK) {
         code = clm_nginx_pairs(site, service, err);
@@ -155,27 +205,55 @@ static enum clm_code read_conf(const struct clm_io *io, const struct clm_process
     return code;
 }
 
+static enum clm_code read_conf(const struct view *view, struct clm_service *service,
+                               struct clm_nginx_site *site, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_conf_tree_done) struct clm_conf_tree tree = {.notes = {0}};
+    struct clm_err why = {0};
+    enum clm_code code = clm_nginx_conf_load(view->files, service->config_path, &tree, &why);
+
+    if (code != CLM_OK) {
+        return code == CLM_E_NOMEM ? clm_err_set(err, code, "%s", why.msg)
+                                   : clm_remark(&service->remarks, err,
+                                                "the configuration could not be read: %s", why.msg);
+    }
+    code = read_tree(view, &tree, service, site, err);
+    if (view->is_foreign) {
+        refuse_webroots(service);
+    }
+    return code == CLM_OK ? clm_targets_to_host(view->io, view->process, service, err) : code;
+}
+
 static enum clm_code read_service(const struct clm_io *io, const struct clm_process *process,
                                   struct clm_service *service, struct clm_err *err)
 {
     struct clm_nginx_site site = {.view = NULL};
+    struct clm_process_io theirs;
+    struct view view = {.io = io, .files = io, .process = process};
     enum clm_code code;
 
-    if (service->foreign_namespace) {
-        return clm_remark(&service->remarks, err,
-                          "runs in a container: its files are not this host's and are not read");
+    view.is_foreign = service->foreign_namespace || !clm_process_shares(io, process, process->exe);
+    if (!view.is_foreign) {
+        code = find_paths(&view, service, &site, err);
+        if (code != CLM_OK || service->config_path[0] == '\0') {
+            return code;
+        }
+        view.is_foreign = !clm_process_shares(io, process, service->config_path);
     }
-    code = find_paths(io, process, service, &site, err);
-    if (code != CLM_OK || service->config_path[0] == '\0') {
-        return code;
+    if (!view.is_foreign) {
+        return read_conf(&view, service, &site, err);
     }
-    if (!clm_process_shares(io, process, service->config_path)) {
-        service->foreign_namespace = true;
-        return clm_remark(&service->remarks, err,
-                          "the server sees another '%s' than this agent: it is not read",
-                          service->config_path);
+    clm_process_io_init(&theirs, io, process);
+    view.files = &theirs.io;
+    service->foreign_namespace = true;
+    code = clm_remark(&service->remarks, err,
+                      "runs in a container, or with its own mounts or root: its configuration is "
+                      "read, but not tested before a reload");
+    if (code == CLM_OK) {
+        code = find_paths(&view, service, &site, err);
     }
-    return read_conf(io, process, service, &site, err);
+    return code == CLM_OK && service->config_path[0] != '\0' ? read_conf(&view, service, &site, err)
+                                                             : code;
 }
 
 const struct clm_scanner_ops clm_scanner_nginx = {

@@ -8,24 +8,41 @@
 #include "agent/crypto/cert.h"
 #include "agent/crypto/key.h"
 #include "scanners/endpoints.h"
+#include "scanners/mounts.h"
 #include "scanners/users.h"
 
-/* Reads a file that the server uses. Sets *out_ok; otherwise the target has a reason. */
-static enum clm_code read_file(const struct clm_io *io, const struct clm_process *process,
-                               struct clm_target *target, const char *path, struct clm_buf *out,
-                               struct clm_err *err)
-{
-    struct clm_err why = {0};
-    enum clm_code code;
+/* What reading the targets of one service needs. */
+struct reader {
+    const struct clm_io *io;
+    const struct clm_mounts *mounts;
+    const struct clm_users *users;
+};
 
-    if (!clm_process_shares(io, process, path)) {
-        code = clm_target_refuse(target, err,
-                                 "the server sees another '%s' than this agent (it has its own "
-                                 "mounts): put the file where both see it",
-                                 path);
-        return code == CLM_OK ? CLM_E_UNSUPPORTED : code;
+/* Reads a file that the server uses; what stands in the way of replacing it becomes a reason. */
+static enum clm_code read_file(const struct reader *reader, struct clm_target *target,
+                               const char *path, struct clm_buf *out, struct clm_err *err)
+{
+    const struct clm_io *io = reader->io;
+    struct clm_located located;
+    struct clm_err why = {0};
+    struct clm_stat st = {0};
+    enum clm_code code = CLM_OK;
+
+    clm_locate(reader->mounts, path, &located);
+    if (located.why[0] != '\0') {
+        code = clm_target_refuse(target, err, "%s", located.why);
     }
-    code = io->read_file(io->ctx, path, CLM_CERT_FILE_MAX, out, &why);
+    if (code == CLM_OK && io->stat(io->ctx, located.read, true, &st, NULL) == CLM_OK &&
+        st.kind == CLM_FILE_REGULAR && st.nlink > 1) {
+        code = clm_target_refuse(target, err,
+                                 "'%s' has more than one name (hard links), which a replacement "
+                                 "would part: make a copy of it",
+                                 path);
+    }
+    if (code != CLM_OK) {
+        return code;
+    }
+    code = io->read_file(io->ctx, located.read, CLM_CERT_FILE_MAX, out, &why);
     if (code != CLM_OK) {
         enum clm_code refused = clm_target_refuse(target, err, "%s", why.msg);
 
@@ -42,14 +59,17 @@ static bool is_encrypted(const struct clm_buf *pem)
            strstr(text, "Proc-Type: 4,ENCRYPTED") != NULL;
 }
 
-static enum clm_code read_perm(const struct clm_io *io, const struct clm_users *users,
-                               struct clm_target *target, const char *path, struct clm_err *err)
+static enum clm_code read_perm(const struct reader *reader, struct clm_target *target,
+                               const char *path, struct clm_err *err)
 {
+    const struct clm_users *users = reader->users;
+    struct clm_located located;
     struct clm_stat st = {0};
     char user[24];
     char group[24];
 
-    if (io->stat(io->ctx, path, true, &st, NULL) != CLM_OK) {
+    clm_locate(reader->mounts, path, &located);
+    if (reader->io->stat(reader->io->ctx, located.read, true, &st, NULL) != CLM_OK) {
         return CLM_OK; /* reading it has given the reason */
     }
     clm_users_user(users, st.uid, user, sizeof(user));
@@ -130,9 +150,21 @@ static enum clm_code match_key(struct clm_target *target, const struct clm_cert_
     return CLM_OK;
 }
 
+/* The intermediates are not read, but they are written as well. */
+static enum clm_code check_chain(const struct reader *reader, struct clm_target *target,
+                                 struct clm_err *err)
+{
+    struct clm_located located;
+
+    if (target->chain_path[0] != '/' || strcmp(target->chain_path, target->cert_path) == 0) {
+        return CLM_OK;
+    }
+    clm_locate(reader->mounts, target->chain_path, &located);
+    return located.why[0] == '\0' ? CLM_OK : clm_target_refuse(target, err, "%s", located.why);
+}
+
 /* The parts of target that lie in files; NOMEM is the only error that is passed on. */
-static enum clm_code read_target(const struct clm_io *io, const struct clm_process *process,
-                                 const struct clm_users *users, struct clm_target *target,
+static enum clm_code read_target(const struct reader *reader, struct clm_target *target,
                                  struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf cert = CLM_BUF_SECRET_INIT(CLM_CERT_FILE_MAX + 1);
@@ -146,11 +178,14 @@ static enum clm_code read_target(const struct clm_io *io, const struct clm_proce
         strchr(target->cert_path, '$') != NULL || strchr(key_path, '$') != NULL) {
         return CLM_OK; /* a variable, an engine: there is a reason already */
     }
-    code = read_perm(io, users, target, key_path, err);
+    code = read_perm(reader, target, key_path, err);
+    if (code == CLM_OK) {
+        code = check_chain(reader, target, err);
+    }
     if (code != CLM_OK) {
         return code;
     }
-    code = read_file(io, process, target, target->cert_path, &cert, err);
+    code = read_file(reader, target, target->cert_path, &cert, err);
     if (code == CLM_OK) {
         code = read_cert(target, &cert, &chain, err);
     }
@@ -158,7 +193,7 @@ static enum clm_code read_target(const struct clm_io *io, const struct clm_proce
         return code;
     }
     if (apart) {
-        code = read_file(io, process, target, key_path, &key, err);
+        code = read_file(reader, target, key_path, &key, err);
         return code == CLM_OK ? match_key(target, chain, &key, key_path, err)
                               : (code == CLM_E_NOMEM ? code : CLM_OK);
     }
@@ -169,11 +204,62 @@ enum clm_code clm_targets_read_files(const struct clm_io *io, const struct clm_p
                                      struct clm_service *service, struct clm_err *err)
 {
     CLM_CLEANUP(clm_users_done) struct clm_users users = {.passwd = CLM_BUF_INIT(0)};
+    CLM_CLEANUP(clm_mounts_done) struct clm_mounts mounts = {.io = NULL};
+    const struct reader reader = {.io = io, .mounts = &mounts, .users = &users};
+    const bool shares_net = clm_process_shares_net(io, process);
     enum clm_code code = CLM_OK;
 
     clm_users_read(io, &users);
+    clm_mounts_read(io, process, &mounts);
     for (size_t i = 0; i < service->n_targets && code == CLM_OK; i++) {
-        code = read_target(io, process, &users, &service->targets[i], err);
+        struct clm_target *target = &service->targets[i];
+
+        if (target->store_type[0] == '\0' || strcmp(target->store_type, "pem") == 0) {
+            code = read_target(&reader, target, err);
+        }
+        if (code == CLM_OK && !shares_net) {
+            code = clm_target_refuse(target, err,
+                                     "the server listens in a network namespace of its own, where "
+                                     "no handshake from here can reach it");
+        }
+    }
+    return code;
+}
+
+static enum clm_code move_path(const struct clm_mounts *mounts, char *path, struct clm_err *err)
+{
+    struct clm_located located;
+
+    if (path[0] != '/') {
+        return CLM_OK;
+    }
+    clm_locate(mounts, path, &located);
+    return located.host[0] == '\0' ? CLM_OK : clm_str_copy(path, PATH_MAX, located.host, err);
+}
+
+enum clm_code clm_targets_to_host(const struct clm_io *io, const struct clm_process *process,
+                                  struct clm_service *service, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_mounts_done) struct clm_mounts mounts = {.io = NULL};
+    enum clm_code code = CLM_OK;
+
+    if (!process->has_own_mounts && !process->has_own_root) {
+        return CLM_OK;
+    }
+    clm_mounts_read(io, process, &mounts);
+    for (size_t i = 0; i < service->n_targets && code == CLM_OK; i++) {
+        struct clm_target *target = &service->targets[i];
+
+        if (!target->manageable) {
+            continue; /* its paths are what the server calls them */
+        }
+        code = move_path(&mounts, target->cert_path, err);
+        if (code == CLM_OK) {
+            code = move_path(&mounts, target->key_path, err);
+        }
+        if (code == CLM_OK) {
+            code = move_path(&mounts, target->chain_path, err);
+        }
     }
     return code;
 }

@@ -17,7 +17,7 @@
 /*
  * clm_targets_read_files() - certificate, chain_ok, key_matches, key_perm of every target
  *
- * In      process  the server's main process: files it does not share with us are not read
+ * In      process  the server's main process: files are read where it sees them (mounts.h)
  *         service  targets with cert_path and key_path (equal or "" for a key in the same file).
  *                  Targets that are not manageable are read as well, as far as that is possible;
  *                  those with another store_type than "pem" are their scanner's own.
@@ -27,6 +27,18 @@
 CLM_MUST_USE enum clm_code clm_targets_read_files(const struct clm_io *io,
                                                   const struct clm_process *process,
                                                   struct clm_service *service, struct clm_err *err);
+
+/*
+ * clm_targets_to_host() - paths of a server with other mounts than ours become paths of this host
+ *
+ * In      service  after everything that looks targets up by the paths of the configuration
+ * Effect  cert_path, key_path and chain_path of manageable targets; nothing if the server has our
+ *         mounts and root
+ * Errors  NOMEM; LIMIT
+ */
+CLM_MUST_USE enum clm_code clm_targets_to_host(const struct clm_io *io,
+                                               const struct clm_process *process,
+                                               struct clm_service *service, struct clm_err *err);
 
 /*
  * clm_targets_check_shared() - finds files that several targets use

@@ -56,6 +56,9 @@ static void collect(const struct clm_io *io, const struct clm_inventory *invento
             const struct clm_target *target = &inventory->services[s].targets[t];
             struct use use = {.service = s, .target = t, .path = target->cert_path};
 
+            if (inventory->services[s].foreign_namespace && !target->manageable) {
+                continue; /* its paths are not ours */
+            }
             use.role = "certificate";
             add_use(io, uses, &use);
             if (strcmp(target->key_path, target->cert_path) != 0) {

@@ -400,21 +400,43 @@ static void an_untrusted_program_is_not_run(void **state)
     assert_true(scan_check_says(&s->remarks, "can be changed by others than root"));
 }
 
-static void containers_are_not_read(void **state)
+static void containers_are_read_but_their_program_is_not_run(void **state)
 {
     struct scan_check *host = *state;
     const struct clm_service *s;
 
-    root_io_text(host->root, "/proc/812/root/etc/x", "");
+    root_io_text(host->root, "/proc/812/root/etc/nginx/nginx.conf",
+                 "http { server { listen 443 ssl; server_name in.example.com;"
+                 "ssl_certificate a.pem; ssl_certificate_key a.key; }"
+                 "server { listen 80; server_name in.example.com; root /srv; } }");
     root_io_text(host->root, "/etc/nginx/nginx.conf",
-                 "http { server { listen 443 ssl; "
+                 "http { server { listen 443 ssl; server_name out.example.com;"
                  "ssl_certificate a; ssl_certificate_key a; } }");
     scan_check_run(host);
-    s = scan_check_service(host, "nginx@/usr/sbin/nginx");
+    s = scan_check_service(host, SERVICE);
     assert_true(s->foreign_namespace);
-    assert_int_equal(s->n_targets, 0);
+    assert_int_equal(s->n_targets, 1);
+    assert_string_equal(s->targets[0].id, "nginx:in.example.com");
+    assert_string_equal(s->targets[0].cert_path, "/etc/nginx/a.pem");
+    assert_false(s->targets[0].manageable);
     assert_int_equal(host->io.runs, 0);
     assert_true(scan_check_says(&s->remarks, "runs in a container"));
+    assert_int_equal(s->n_webroots, 1);
+    assert_non_null(strstr(s->webroots[0].reason, "runs in a container"));
+}
+
+/* A build of its own, outside the packages: "PREFIX/sbin/nginx" with "PREFIX/conf/nginx.conf". */
+static void a_container_may_have_a_build_of_its_own(void **state)
+{
+    struct scan_check *host = *state;
+
+    root_io_text(host->root, "/proc/812/root/usr/conf/nginx.conf",
+                 "http { server { listen 443 ssl; server_name own.example.com;"
+                 "ssl_certificate a.pem; ssl_certificate_key a.key; } }");
+    scan_check_run(host);
+    assert_string_equal(
+        scan_check_service(host, "nginx@/usr/conf/nginx.conf")->targets[0].cert_path,
+        "/usr/conf/a.pem");
 }
 
 int main(void)
@@ -441,7 +463,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_broken_configuration_is_a_remark, set_up_bare, tear_down),
         cmocka_unit_test_setup_teardown(an_untrusted_program_is_not_run, set_up_bare, tear_down),
-        cmocka_unit_test_setup_teardown(containers_are_not_read, set_up_bare, tear_down),
+        cmocka_unit_test_setup_teardown(containers_are_read_but_their_program_is_not_run,
+                                        set_up_bare, tear_down),
+        cmocka_unit_test_setup_teardown(a_container_may_have_a_build_of_its_own, set_up_bare,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
