@@ -206,7 +206,7 @@ static enum clm_code put_certificate(struct clm_job *job, const char *chain_pem,
         if (clm_json_get(reply, "note") != NULL) {
             clm_json_set_copy(effects, "note", clm_json_get(reply, "note"));
         }
-        (void)clm_json_bool_or(reply, "installable", out_installable, NULL);
+        code = clm_json_bool_or(reply, "installable", out_installable, err);
         clm_json_set_str(effects, "certificate_id",
                          clm_record_text(&job->record, "certificate_id"));
     }
