@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/crypto/identity.h"
+#include "agent/crypto/holder.h"
 
 #define SENTENCE_MAX 400
 #define EACH_MAX     10 /* names of a kind that are told one by one */
@@ -48,7 +48,7 @@ static void each_missing(struct compare *c, const struct clm_strs *list,
 }
 
 static void compare_names(struct compare *c, const struct clm_csr_info *asked,
-                          const struct clm_identity *got)
+                          const struct clm_holder *got)
 {
     const struct {
         const struct clm_strs *asked;
@@ -118,7 +118,7 @@ static void compare_subject(struct compare *c, const struct clm_subject *asked,
 }
 
 static void compare_use(struct compare *c, const struct clm_csr_info *asked,
-                        const struct clm_identity *got)
+                        const struct clm_holder *got)
 {
     if (asked->eku_server && !got->eku_server) {
         say(c, "the CA dropped the purpose 'server'");
@@ -140,9 +140,9 @@ static void compare_use(struct compare *c, const struct clm_csr_info *asked,
 enum clm_code clm_csr_compare(const struct clm_csr_info *asked, const struct clm_cert_chain *chain,
                               struct clm_strs *out, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_identity_done) struct clm_identity got = {.has_eku = false};
+    CLM_CLEANUP(clm_holder_done) struct clm_holder got = {.has_eku = false};
     CLM_CLEANUP(clm_cert_info_done) struct clm_cert_info info = {.is_ca = false};
-    struct compare c = {out, err, clm_identity_from_cert(chain, 0, &got, err)};
+    struct compare c = {out, err, clm_holder_from_cert(chain, 0, &got, err)};
 
     if (c.code == CLM_OK) {
         c.code = clm_cert_info(chain, 0, &info, err);

@@ -7,7 +7,7 @@
 #include "agent/crypto/cert.h"
 #include "agent/crypto/csr.h"
 #include "agent/crypto/hash.h"
-#include "agent/crypto/identity.h"
+#include "agent/crypto/holder.h"
 #include "agent/host/internal.h"
 #include "agent/host/request.h"
 
@@ -146,7 +146,7 @@ static enum clm_code check_added(struct clm_host_call *call, const struct clm_bu
                                  struct clm_err *err)
 {
     CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *leaf = NULL;
-    CLM_CLEANUP(clm_identity_done) struct clm_identity identity = {.has_eku = false};
+    CLM_CLEANUP(clm_holder_done) struct clm_holder holder = {.has_eku = false};
     const struct clm_policy *policy = &call->host->config->policy;
     enum clm_code code = clm_policy_check_names(policy, &bundle->leaf.names, err);
 
@@ -154,10 +154,10 @@ static enum clm_code check_added(struct clm_host_call *call, const struct clm_bu
         code = clm_cert_chain_from_pem(bundle->leaf_pem.data, bundle->leaf_pem.len, &leaf, err);
     }
     if (code == CLM_OK) {
-        code = clm_identity_from_cert(leaf, 0, &identity, err);
+        code = clm_holder_from_cert(leaf, 0, &holder, err);
     }
     return code == CLM_OK
-               ? clm_policy_check_more_sans(policy, &identity.sans.emails, &identity.sans.uris, err)
+               ? clm_policy_check_more_sans(policy, &holder.sans.emails, &holder.sans.uris, err)
                : code;
 }
 

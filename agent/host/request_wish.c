@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "agent/crypto/identity.h"
+#include "agent/crypto/holder.h"
 #include "agent/host/installed.h"
 #include "agent/host/request_int.h"
 
@@ -65,36 +65,37 @@ static enum clm_code begin_with_installed(struct clm_host_call *call, const char
                                           struct clm_err *err)
 {
     CLM_CLEANUP(clm_installed_done) struct clm_installed installed = {NULL, NULL};
-    CLM_CLEANUP(clm_identity_done) struct clm_identity identity = {.has_eku = false};
+    CLM_CLEANUP(clm_holder_done) struct clm_holder holder = {.has_eku = false};
     enum clm_code code = clm_host_installed_cert(call, target, &installed, err);
 
     if (code == CLM_OK) {
-        code = clm_identity_from_cert(installed.chain, 0, &identity, err);
+        code = clm_holder_from_cert(installed.chain, 0, &holder, err);
     }
     if (code != CLM_OK) {
         return code;
     }
     struct clm_json *left_out = clm_json_set_array(call->reply, "left_out");
 
-    for (size_t i = 0; i < identity.left_out.n; i++) {
-        clm_json_add_str(left_out, identity.left_out.v[i]);
+    for (size_t i = 0; i < holder.left_out.n; i++) {
+        clm_json_add_str(left_out, holder.left_out.v[i]);
     }
-    if (identity.key_type == CLM_KEY_OTHER && order->csr.key_type == NULL &&
-        !order->csr.reuse_key) {
+    if (holder.key_type == CLM_KEY_OTHER && order->csr.key_type == NULL && !order->csr.reuse_key) {
         return clm_refuse(call, err, CLM_E_UNSUPPORTED, "E_STATE",
                           "the installed key is %s, which is not made here; use mode 'override' "
                           "with a 'key_type'",
-                          identity.key_text);
+                          holder.key_text);
     }
-    wish->subject = identity.subject; /* moved */
-    wish->sans = identity.sans;
-    identity.subject = (struct clm_subject){.field = {{NULL, 0}}};
-    identity.sans = (struct clm_sans){.emails = {NULL, 0}};
-    wish->key_type =
-        identity.key_type == CLM_KEY_OTHER ? NULL : clm_key_type_name(identity.key_type);
-    wish->hash = identity.hash;
-    wish->must_staple = identity.must_staple;
-    wish->eku_client = identity.eku_client;
+    wish->subject = holder.subject; /* moved */
+    wish->sans = holder.sans;
+    holder.subject = (struct clm_subject){.field = {{NULL, 0}}};
+    holder.sans = (struct clm_sans){.emails = {NULL, 0}};
+    wish->key_type = holder.key_type == CLM_KEY_OTHER ? NULL : clm_key_type_name(holder.key_type);
+    wish->hash = holder.hash;
+    wish->must_staple = holder.must_staple;
+    wish->eku_client = holder.eku_client && clm_strs_has(&call->host->config->policy.eku, "client");
+    if (holder.eku_client && !wish->eku_client) { /* public CAs used to add it to all */
+        clm_json_add_str(left_out, "the purpose 'client', which policy.eku does not allow");
+    }
     wish->has_inherited_cn = true;
     return CLM_OK;
 }

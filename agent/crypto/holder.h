@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity - what a certificate says of its holder, in the terms of a request for the next one */
-#ifndef CLM_CRYPTO_IDENTITY_H
-#define CLM_CRYPTO_IDENTITY_H
+/* holder - what a certificate says of its holder, in the terms of a request for the next one */
+#ifndef CLM_CRYPTO_HOLDER_H
+#define CLM_CRYPTO_HOLDER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "agent/crypto/csr.h"
 #include "agent/model/csr_spec.h"
 
-struct clm_identity {
+struct clm_holder {
     struct clm_subject subject;
     struct clm_sans sans;     /* the common name, if it is a name and there are no others */
     struct clm_strs left_out; /* "serialNumber=42": what a request of ours cannot repeat */
@@ -23,14 +23,14 @@ struct clm_identity {
     bool eku_server;
     bool eku_client;
 };
-void clm_identity_done(struct clm_identity *identity); /* for CLM_CLEANUP */
+void clm_holder_done(struct clm_holder *holder); /* for CLM_CLEANUP */
 
-/* Of certificate i. out is overwritten; for clm_identity_done() also after an error.
+/* Of certificate i. out is overwritten; for clm_holder_done() also after an error.
  * Errors: PARSE a name that is no host name, e-mail address or URI; LIMIT; NOMEM. */
-CLM_MUST_USE enum clm_code clm_identity_from_cert(const struct clm_cert_chain *chain, size_t i,
-                                                  struct clm_identity *out, struct clm_err *err);
+CLM_MUST_USE enum clm_code clm_holder_from_cert(const struct clm_cert_chain *chain, size_t i,
+                                                struct clm_holder *out, struct clm_err *err);
 
-/* Everything but the key: borrowed from identity. */
-struct clm_csr_request clm_csr_request_from_identity(const struct clm_identity *identity);
+/* Everything but the key: borrowed from holder. */
+struct clm_csr_request clm_csr_request_from_holder(const struct clm_holder *holder);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/crypto/identity.h"
+#include "agent/crypto/holder.h"
 
 #include <string.h>
 
@@ -7,15 +7,15 @@
 #include "agent/crypto/ext.h"
 #include "agent/crypto/internal.h"
 
-void clm_identity_done(struct clm_identity *identity)
+void clm_holder_done(struct clm_holder *holder)
 {
-    clm_subject_done(&identity->subject);
-    clm_sans_done(&identity->sans);
-    clm_strs_done(&identity->left_out);
-    memset(identity, 0, sizeof(*identity));
+    clm_subject_done(&holder->subject);
+    clm_sans_done(&holder->sans);
+    clm_strs_done(&holder->left_out);
+    memset(holder, 0, sizeof(*holder));
 }
 
-static enum clm_code read_extensions(const mbedtls_x509_crt *crt, struct clm_identity *out,
+static enum clm_code read_extensions(const mbedtls_x509_crt *crt, struct clm_holder *out,
                                      struct clm_err *err)
 {
     CLM_CLEANUP(clm_ext_info_done) struct clm_ext_info ext = {.has_san = false};
@@ -39,7 +39,7 @@ static enum clm_code read_extensions(const mbedtls_x509_crt *crt, struct clm_ide
 }
 
 /* Certificates of before RFC 2818: the common name is the only name. */
-static enum clm_code name_from_subject(struct clm_identity *out, struct clm_err *err)
+static enum clm_code name_from_subject(struct clm_holder *out, struct clm_err *err)
 {
     const char *cn = clm_subject_value(&out->subject, CLM_SUBJECT_CN);
     enum clm_code code = CLM_OK;
@@ -64,8 +64,8 @@ static enum clm_hash hash_of(const mbedtls_x509_crt *crt)
     return CLM_HASH_SHA256; /* SHA-1 and older are not repeated */
 }
 
-enum clm_code clm_identity_from_cert(const struct clm_cert_chain *chain, size_t i,
-                                     struct clm_identity *out, struct clm_err *err)
+enum clm_code clm_holder_from_cert(const struct clm_cert_chain *chain, size_t i,
+                                   struct clm_holder *out, struct clm_err *err)
 {
     const mbedtls_x509_crt *crt = chain->crt[i];
     enum clm_code code;
@@ -88,16 +88,16 @@ enum clm_code clm_identity_from_cert(const struct clm_cert_chain *chain, size_t 
     return CLM_OK;
 }
 
-struct clm_csr_request clm_csr_request_from_identity(const struct clm_identity *identity)
+struct clm_csr_request clm_csr_request_from_holder(const struct clm_holder *holder)
 {
     return (struct clm_csr_request){
-        .subject = &identity->subject,
-        .names = &identity->sans.names,
-        .emails = &identity->sans.emails,
-        .uris = &identity->sans.uris,
-        .hash = identity->hash,
-        .must_staple = identity->must_staple,
-        .eku_server = identity->eku_server || !identity->has_eku,
-        .eku_client = identity->eku_client,
+        .subject = &holder->subject,
+        .names = &holder->sans.names,
+        .emails = &holder->sans.emails,
+        .uris = &holder->sans.uris,
+        .hash = holder->hash,
+        .must_staple = holder->must_staple,
+        .eku_server = holder->eku_server || !holder->has_eku,
+        .eku_client = holder->eku_client,
     };
 }
