@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "agent/formats/password_lines.h"
 #include "agent/formats/server_args.h"
 #include "deployers/deployers.h"
 #include "deployers/pem_server.h"
@@ -61,8 +64,27 @@ static enum clm_code plan(const struct clm_io *io, const struct clm_service *ser
     return code;
 }
 
+/* "LINE:FILE" of ssl_password_file, as the scanner found it. */
+static enum clm_code secret(const struct clm_io *io, const char *text, struct clm_buf *out,
+                            struct clm_err *err)
+{
+    size_t digits = strspn(text, "0123456789");
+    char line[8];
+    int64_t n = 0;
+
+    if (digits == 0 || digits >= sizeof(line) || text[digits] != ':' || text[digits + 1] != '/') {
+        return clm_err_set(err, CLM_E_UNSUPPORTED, "this is no password of nginx's");
+    }
+    (void)snprintf(line, sizeof(line), "%.*s", (int)digits, text);
+    if (clm_str_to_int(line, 1, CLM_PASSWORD_LINES_MAX, &n, err) != CLM_OK) {
+        return CLM_E_INVAL;
+    }
+    return clm_password_line(io, text + digits + 1, (size_t)n, out, err);
+}
+
 const struct clm_deployer_ops clm_deployer_nginx = {
     .name = "nginx",
     .summary = "PEM files of nginx and its kin, checked with nginx -t, reloaded by SIGHUP",
     .plan = plan,
+    .secret = secret,
 };

@@ -5,6 +5,7 @@
 #include "agent/formats/conf_files.h"
 #include "scanners/apache_view.h"
 #include "scanners/endpoints.h"
+#include "scanners/target_files.h"
 #include "scanners/target_pairs.h"
 
 /* The certificate or key directives that hold for a virtual host. */
@@ -132,6 +133,24 @@ static bool is_mod_mds(const struct clm_apache_view *view, const struct clm_apac
     return false;
 }
 
+/* Where httpd asks for the password of an encrypted key: a person, or a program. It stands in the main
+ * server alone. */
+static enum clm_code note_dialog(const struct clm_apache_view *view, struct clm_target *target,
+                                 struct clm_err *err)
+{
+    const struct clm_conf_node *node = clm_conf_first(&view->tree->root, "sslpassphrasedialog");
+    const char *text = "builtin";
+
+    for (; node != NULL; node = clm_conf_again(node, "sslpassphrasedialog")) {
+        text = clm_conf_arg(node, 1);
+    }
+    return clm_str_fmt(target->key_password, sizeof(target->key_password), err,
+                       CLM_PASSWORDS_BY "%s (SSLPassPhraseDialog %.200s)",
+                       strcmp(text, "builtin") == 0 ? "a person is asked for it"
+                                                    : "a program is asked for it",
+                       text);
+}
+
 static enum clm_code check_vhost(const struct clm_apache_view *view,
                                  const struct clm_apache_vhost *vhost, struct clm_target *target,
                                  struct clm_err *err)
@@ -142,6 +161,9 @@ static enum clm_code check_vhost(const struct clm_apache_view *view,
         clm_str_starts(target->key_path, "pkcs11:")) {
         code = clm_target_refuse(target, err, "the key is in a token (%.64s), not in a file",
                                  target->key_path);
+    }
+    if (code == CLM_OK) {
+        code = note_dialog(view, target, err);
     }
     if (code == CLM_OK && is_mod_mds(view, vhost)) {
         code = clm_target_refuse(target, err, "mod_md renews the certificate of '%s' itself",

@@ -5,6 +5,7 @@
 #include "agent/formats/conf_files.h"
 #include "scanners/endpoints.h"
 #include "scanners/nginx_parts.h"
+#include "scanners/target_files.h"
 #include "scanners/target_pairs.h"
 
 /* The certificate or key directives that hold for a block. */
@@ -169,18 +170,22 @@ static enum clm_code add_names(const struct clm_nginx_site *site, size_t server,
 }
 
 /* What makes a block's certificates unmanageable besides the files themselves. */
-static enum clm_code check_block(const struct clm_nginx_server *block, struct clm_target *target,
+static enum clm_code check_block(const struct clm_nginx_site *site,
+                                 const struct clm_nginx_server *block, struct clm_target *target,
                                  struct clm_err *err)
 {
     const struct clm_conf_node *node = block->node;
     const struct clm_conf_node *passwords = clm_nginx_setting(node, "ssl_password_file");
     enum clm_code code = CLM_OK;
 
-    if (code == CLM_OK && passwords != NULL) {
-        code = clm_target_refuse(target, err,
-                                 "%s:%d: ssl_password_file: clmbot writes keys without a "
-                                 "passphrase, protected by owner and mode alone",
-                                 passwords->file, passwords->line);
+    if (passwords != NULL) {
+        char path[PATH_MAX];
+
+        code = clm_conf_path(site->conf_dir, clm_conf_arg(passwords, 1), path, sizeof(path), err);
+        if (code == CLM_OK) {
+            code = clm_str_fmt(target->key_password, sizeof(target->key_password), err,
+                               CLM_PASSWORDS_IN "%s", path);
+        }
     }
     if (code == CLM_OK && block->starttls) {
         code = clm_remark(&target->reasons, err, "%s:%d: no handshake is made after STARTTLS",
@@ -282,7 +287,7 @@ static enum clm_code read_block(const struct clm_nginx_site *site, size_t server
         if (code != CLM_OK || target == NULL) {
             return code;
         }
-        code = check_block(block, target, err);
+        code = check_block(site, block, target, err);
         if (code == CLM_OK) {
             code = add_names(site, server, target, err);
         }

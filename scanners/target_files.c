@@ -7,6 +7,8 @@
 #include "agent/base/buf.h"
 #include "agent/crypto/cert.h"
 #include "agent/crypto/key.h"
+#include "agent/crypto/pkcs8.h"
+#include "agent/formats/password_lines.h"
 #include "scanners/endpoints.h"
 #include "scanners/mounts.h"
 #include "scanners/users.h"
@@ -119,23 +121,79 @@ static enum clm_code read_cert(struct clm_target *target, const struct clm_buf *
     return CLM_OK;
 }
 
-static enum clm_code match_key(struct clm_target *target, const struct clm_cert_chain *chain,
-                               const struct clm_buf *pem, const char *path, struct clm_err *err)
+/* The line of the password file that opens the key. Sets key_password, and *out_key; else the target
+ * has a reason. file: as the server's configuration names it. */
+static enum clm_code open_encrypted(const struct reader *reader, struct clm_target *target,
+                                    const char *file, const struct clm_buf *pem,
+                                    struct clm_key **out_key, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+    struct clm_located located;
+    struct clm_err why = {0};
+
+    clm_locate(reader->mounts, file, &located);
+    if (located.host[0] == '\0') {
+        return clm_target_refuse(target, err, "%s", located.why);
+    }
+    for (size_t n = 1; n <= CLM_PASSWORD_LINES_MAX; n++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf word = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX + 1);
+        enum clm_code code = clm_password_line(reader->io, located.host, n, &word, &why);
+
+        if (code == CLM_E_NOTFOUND && n > 1) {
+            break; /* no more lines */
+        }
+        if (code != CLM_OK && code != CLM_E_LIMIT) {
+            return clm_target_refuse(target, err, "%s", why.msg);
+        }
+        if (code == CLM_OK && word.len > 0 &&
+            clm_key_from_pem_password(pem->data, pem->len, &word, out_key, NULL) == CLM_OK) {
+            return clm_str_fmt(target->key_password, sizeof(target->key_password), err,
+                               CLM_SECRET_CONF "%zu:%s", n, located.host);
+        }
+    }
+    return clm_target_refuse(target, err, "no password in '%s' opens the key '%s'", file,
+                             target->key_path);
+}
+
+/* key_password as the scanner left it: "conf:0:FILE" where passwords are, "conf:-:TEXT" how else the
+ * server comes by them. */
+static enum clm_code open_key(const struct reader *reader, struct clm_target *target,
+                              const struct clm_buf *pem, const char *path, struct clm_key **out_key,
+                              struct clm_err *err)
+{
+    char hint[CLM_SECRET_REF_SIZE];
     struct clm_err why = {0};
     enum clm_code code;
 
+    memcpy(hint, target->key_password, sizeof(hint));
+    target->key_password[0] = '\0';
     if (is_encrypted(pem)) {
+        if (clm_str_starts(hint, CLM_PASSWORDS_IN)) {
+            return open_encrypted(reader, target, hint + strlen(CLM_PASSWORDS_IN), pem, out_key,
+                                  err);
+        }
         return clm_target_refuse(target, err,
-                                 "the key '%s' is encrypted: clmbot writes keys without a "
-                                 "passphrase, protected by owner and mode alone",
-                                 path);
+                                 "the key '%s' is encrypted, and %s: clmbot cannot read its "
+                                 "password there",
+                                 path,
+                                 clm_str_starts(hint, CLM_PASSWORDS_BY)
+                                     ? hint + strlen(CLM_PASSWORDS_BY)
+                                     : "the configuration names no file with its password");
     }
-    code = clm_key_from_pem(clm_buf_str(pem), pem->len, &key, &why);
-    if (code != CLM_OK) {
-        return code == CLM_E_NOMEM ? code
-                                   : clm_target_refuse(target, err, "'%s': %s", path, why.msg);
+    code = clm_key_from_pem(clm_buf_str(pem), pem->len, out_key, &why);
+    return code == CLM_OK || code == CLM_E_NOMEM
+               ? code
+               : clm_target_refuse(target, err, "'%s': %s", path, why.msg);
+}
+
+static enum clm_code match_key(const struct reader *reader, struct clm_target *target,
+                               const struct clm_cert_chain *chain, const struct clm_buf *pem,
+                               const char *path, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+    enum clm_code code = open_key(reader, target, pem, path, &key, err);
+
+    if (code != CLM_OK || key == NULL) {
+        return code;
     }
     if (chain == NULL) {
         return CLM_OK;
@@ -194,10 +252,10 @@ static enum clm_code read_target(const struct reader *reader, struct clm_target 
     }
     if (apart) {
         code = read_file(reader, target, key_path, &key, err);
-        return code == CLM_OK ? match_key(target, chain, &key, key_path, err)
+        return code == CLM_OK ? match_key(reader, target, chain, &key, key_path, err)
                               : (code == CLM_E_NOMEM ? code : CLM_OK);
     }
-    return cert.len > 0 ? match_key(target, chain, &cert, key_path, err) : CLM_OK;
+    return cert.len > 0 ? match_key(reader, target, chain, &cert, key_path, err) : CLM_OK;
 }
 
 enum clm_code clm_targets_read_files(const struct clm_io *io, const struct clm_process *process,
@@ -216,6 +274,10 @@ enum clm_code clm_targets_read_files(const struct clm_io *io, const struct clm_p
 
         if (target->store_type[0] == '\0' || strcmp(target->store_type, "pem") == 0) {
             code = read_target(&reader, target, err);
+        }
+        if (clm_str_starts(target->key_password, CLM_PASSWORDS_IN) ||
+            clm_str_starts(target->key_password, CLM_PASSWORDS_BY)) {
+            target->key_password[0] = '\0'; /* the key could not be read */
         }
         if (code == CLM_OK && !shares_net) {
             code = clm_target_refuse(target, err,

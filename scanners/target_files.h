@@ -14,6 +14,11 @@
 
 #define CLM_CERT_FILE_MAX ((size_t)1024 * 1024) /* bytes; design.md 11 */
 
+/* What a scanner may leave in key_password before the files are read: a file with a password on each
+ * line, and how else the server comes by the password (half a sentence, for the reason). */
+#define CLM_PASSWORDS_IN CLM_SECRET_CONF "0:"
+#define CLM_PASSWORDS_BY CLM_SECRET_CONF "-:"
+
 /*
  * clm_targets_read_files() - certificate, chain_ok, key_matches, key_perm of every target
  *
@@ -21,7 +26,8 @@
  *         service  targets with cert_path and key_path (equal or "" for a key in the same file).
  *                  Targets that are not manageable are read as well, as far as that is possible;
  *                  those with another store_type than "pem" are their scanner's own.
- * Effect  a target whose files cannot be used gets a reason
+ * Effect  a target whose files cannot be used gets a reason; key_password of one whose key is
+ *         encrypted becomes "conf:LINE:FILE", of others ""
  * Errors  NOMEM
  */
 CLM_MUST_USE enum clm_code clm_targets_read_files(const struct clm_io *io,
