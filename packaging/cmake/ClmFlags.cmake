@@ -5,6 +5,8 @@ target_compile_options(clm_flags INTERFACE
     -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wcast-align
     -Wwrite-strings -Wpointer-arith -Wvla -Wswitch-enum -Wnull-dereference -Wdouble-promotion
     $<$<C_COMPILER_ID:GNU>:-Wlogical-op;-Wduplicated-cond;-Wduplicated-branches;-Wjump-misses-init>
+    # before 12 it takes a compound literal in a designated initialiser for a missing one
+    $<$<AND:$<C_COMPILER_ID:GNU>,$<VERSION_LESS:$<C_COMPILER_VERSION>,12>>:-Wno-missing-field-initializers>
     $<$<BOOL:${CLM_WERROR}>:-Werror>)
 # Feature macros once, here. A file that needs a Linux-only call defines _GNU_SOURCE itself and then
 # must not use strerror_r, whose GNU form differs.
