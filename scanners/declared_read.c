@@ -5,9 +5,7 @@
 #include "agent/crypto/cert.h"
 #include "agent/crypto/key.h"
 #include "agent/crypto/pkcs7.h"
-#ifdef CLM_HAS_KEYSTORE
-#    include "agent/keystore/keystore.h"
-#endif
+#include "agent/keystore/keystore.h"
 #include "scanners/declared.h"
 #include "scanners/endpoints.h"
 
@@ -24,7 +22,6 @@ static void found_done(struct found *found)
     clm_key_free(found->key);
 }
 
-#ifdef CLM_HAS_KEYSTORE
 static enum clm_code open_store(const struct clm_io *io, const struct clm_step *step,
                                 const struct clm_buf *data, struct found *found,
                                 struct clm_err *err)
@@ -51,17 +48,6 @@ static enum clm_code open_store(const struct clm_io *io, const struct clm_step *
                ? clm_keystore_key(store, i, of_key.len > 0 ? &of_key : NULL, &found->key, err)
                : code;
 }
-#else
-static enum clm_code open_store(const struct clm_io *io, const struct clm_step *step,
-                                const struct clm_buf *data, struct found *found,
-                                struct clm_err *err)
-{
-    (void)io;
-    (void)data;
-    (void)found;
-    return clm_err_set(err, CLM_E_UNSUPPORTED, "'%s': keystores are not built in", step->path);
-}
-#endif
 
 static enum clm_code open_key(const struct clm_step *step, const struct clm_buf *data,
                               struct found *found, struct clm_err *err)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scanners/declared.h"
 #include "scanners/endpoints.h"
 #include "scanners/managers.h"
 #include "scanners/processes.h"
@@ -18,7 +19,8 @@ static const struct {
     const char *unit;
 } usual_units[] = {
     {"nginx", "nginx.service"},    {"nginx", "openresty.service"}, {"nginx", "angie.service"},
-    {"apache", "apache2.service"}, {"apache", "httpd.service"},
+    {"apache", "apache2.service"}, {"apache", "httpd.service"},    {"tomcat", "tomcat.service"},
+    {"tomcat", "tomcat9.service"}, {"tomcat", "tomcat10.service"}, {"tomcat", "tomcat11.service"},
 };
 
 /* A unit and its main process, as systemd sees it. */
@@ -171,11 +173,26 @@ static enum clm_code new_service(struct scan *scan, struct clm_process *process,
     return code;
 }
 
+/* Programs that run others: only their arguments say which. */
+static bool is_launcher(const struct clm_process *process)
+{
+    const char *name = clm_process_name(process);
+
+    return strcmp(name, "java") == 0 || strcmp(name, "jsvc") == 0;
+}
+
 static enum clm_code offer(struct scan *scan, struct clm_process *process, bool *out_claimed,
                            struct clm_err *err)
 {
     const struct clm_scanner_ops *const *ops = clm_scanners_all();
 
+    if (is_launcher(process)) {
+        enum clm_code code = clm_process_details(scan->io, process, err);
+
+        if (code != CLM_OK) {
+            return code;
+        }
+    }
     for (size_t i = 0; ops[i] != NULL; i++) {
         struct clm_service *service = NULL;
         enum clm_code code;
@@ -341,6 +358,9 @@ static enum clm_code run(struct scan *scan, struct clm_err *err)
     }
     if (code == CLM_OK) {
         code = add_stopped(scan, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_declared_add(scan->io, scan->out, err);
     }
     if (code == CLM_OK) {
         code = make_unique(scan->out, err);

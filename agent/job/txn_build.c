@@ -395,11 +395,9 @@ static const struct {
     [CLM_FORMAT_DER] = {build_der, apart_der},
     [CLM_FORMAT_PKCS7] = {build_pkcs7, apart_pkcs7},
     [CLM_FORMAT_PKCS7_PEM] = {build_pkcs7, apart_pkcs7},
-#ifdef CLM_HAS_KEYSTORE
     [CLM_FORMAT_PKCS12] = {clm_txn_build_keystore, clm_txn_apart_keystore},
     [CLM_FORMAT_JKS] = {clm_txn_build_keystore, clm_txn_apart_keystore},
     [CLM_FORMAT_JCEKS] = {clm_txn_build_keystore, clm_txn_apart_keystore},
-#endif
 };
 
 static enum clm_code check_old(const struct clm_step *step, const struct clm_buf *old,

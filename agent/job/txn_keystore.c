@@ -29,9 +29,10 @@ static void opened_done(struct opened *o)
         .key_password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX)                                        \
     }
 
+/* A new store knows none of its own yet, so the entry is always told. */
 static const struct clm_buf *entry_password(const struct opened *o)
 {
-    return o->key_password.len > 0 ? &o->key_password : NULL;
+    return o->key_password.len > 0 ? &o->key_password : &o->password;
 }
 
 static enum clm_keystore_type type_of(enum clm_file_format format)
