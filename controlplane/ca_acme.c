@@ -215,6 +215,28 @@ static enum clm_code store_order(struct session *session, const struct clm_cp_or
     return code == CLM_OK ? clm_cp_tx_commit(tx, err) : code;
 }
 
+/* RFC 8555 7.1.3 has DNS names, RFC 8738 addresses; nothing has more. */
+static enum clm_code check_request(struct session *session, const struct clm_cp_order *order,
+                                   struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
+    CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info csr = {.must_staple = false};
+    enum clm_code code = clm_cp_order_get_csr(session->work->tx, order->id, &der, err);
+
+    if (code == CLM_OK) {
+        code = clm_csr_parse(der.data, der.len, &csr, err);
+    }
+    if (code == CLM_OK && csr.emails.n + csr.uris.n > 0) {
+        return clm_err_set(err, CLM_E_UNSUPPORTED,
+                           "the request names the %s '%.200s'; connector '%s' is an ACME CA, which "
+                           "certifies DNS names and IP addresses only",
+                           csr.emails.n > 0 ? "mail address" : "URI",
+                           csr.emails.n > 0 ? csr.emails.v[0] : csr.uris.v[0],
+                           session->work->connector->name);
+    }
+    return code;
+}
+
 static enum clm_code start(struct session *session, const struct clm_cp_order *order,
                            struct clm_err *err)
 {
@@ -223,6 +245,9 @@ static enum clm_code start(struct session *session, const struct clm_cp_order *o
     struct found found = {.n = 0};
     enum clm_code code = clm_cp_cert_load(session->work->tx, order->certificate_id, &cert, err);
 
+    if (code == CLM_OK) {
+        code = check_request(session, order, err);
+    }
     if (code == CLM_OK) {
         code = judge(clm_acme_order_new(session->acme, &cert.names, &acme_order, err), err);
     }

@@ -4,6 +4,7 @@
 
 #include "agent/crypto/key.h"
 #include "agent/model/target.h"
+#include "controlplane/cert_csr.h"
 #include "controlplane/certs.h"
 
 /* {"dns": [], "ip": []} or a plain list, where an entry is an address if it reads as one. */
@@ -18,7 +19,7 @@ static enum clm_code read_names(const struct clm_json *body, struct clm_names *o
         if (code != CLM_OK && !clm_str_starts(err->msg, "/")) {
             return clm_err_wrap(err, code, "/names");
         }
-    } else {
+    } else if (names != NULL || clm_json_get(body, "csr") == NULL) {
         const struct clm_json *list = NULL;
 
         code = clm_json_array(body, "names", CLM_NAMES_MAX, &list, err);
@@ -36,18 +37,15 @@ static enum clm_code read_names(const struct clm_json *body, struct clm_names *o
             }
         }
     }
-    if (code == CLM_OK && out->dns.n + out->ip.n == 0) {
-        code = clm_err_set(err, CLM_E_PARSE, "/names: must not be empty");
-    }
     return code;
 }
 
 static enum clm_code read_new(const struct clm_cp_conf *conf, const struct clm_json *body,
                               struct clm_cp_cert_new *out, struct clm_err *err)
 {
-    static const char *const known[] = {"agent_id", "target",      "names",
-                                        "subject",  "key_type",    "connector",
-                                        "on_issue", "webroot_ref", NULL};
+    static const char *const known[] = {"agent_id", "target",    "names",    "subject",
+                                        "key_type", "connector", "on_issue", "webroot_ref",
+                                        "csr",      NULL};
     enum clm_key_type key_type = CLM_KEY_EC_P256;
     enum clm_code code = clm_json_only(body, known, err);
 
@@ -91,6 +89,23 @@ static enum clm_code read_new(const struct clm_cp_conf *conf, const struct clm_j
     return code;
 }
 
+static enum clm_code read_units(const struct clm_json *list, struct clm_json *subject,
+                                struct clm_err *err)
+{
+    struct clm_json *units = clm_json_set_array(subject, "OU");
+
+    for (const struct clm_json *m = clm_json_first(list); m != NULL; m = clm_json_next(m)) {
+        const char *text = clm_json_text(m);
+
+        if (text == NULL || clm_json_len(list) > CLM_CSR_OUS_MAX) {
+            return clm_err_set(err, CLM_E_PARSE, "/subject/OU: must be at most %d texts",
+                               CLM_CSR_OUS_MAX);
+        }
+        clm_json_add_str(units, text);
+    }
+    return CLM_OK;
+}
+
 static enum clm_code read_subject(const struct clm_json *body, struct clm_json *subject,
                                   struct clm_err *err)
 {
@@ -109,6 +124,10 @@ static enum clm_code read_subject(const struct clm_json *body, struct clm_json *
          m = clm_json_next(m)) {
         const char *text = NULL;
 
+        if (clm_json_kind(m) == CLM_JSON_ARRAY && strcmp(clm_json_key(m), "OU") == 0) {
+            code = read_units(m, subject, err);
+            continue;
+        }
         code = clm_json_str(given, clm_json_key(m), 255, &text, err);
         clm_json_set_str(subject, clm_json_key(m), text);
     }
@@ -136,6 +155,13 @@ enum clm_code clm_cp_cert_draft_read(const struct clm_cp_conf *conf, const struc
     }
     if (code == CLM_OK) {
         code = read_subject(body, out->subject, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_cp_cert_csr_read(conf, body, out, err);
+    }
+    if (code == CLM_OK && out->names.dns.n + out->names.ip.n == 0 &&
+        !clm_cp_cert_csr_may_lack_names(out)) {
+        code = clm_err_set(err, CLM_E_PARSE, "/names: must not be empty");
     }
     clm_names_to_json(&out->names, out->names_json);
     return code;

@@ -11,6 +11,8 @@ void clm_cp_cert_done(struct clm_cp_cert *cert)
     clm_names_done(&cert->names);
     clm_json_free(cert->subject);
     cert->subject = NULL;
+    clm_json_free(cert->csr);
+    cert->csr = NULL;
 }
 
 static enum clm_code print(const struct clm_json *json, struct clm_buf *out, struct clm_err *err)
@@ -24,6 +26,7 @@ enum clm_code clm_cp_cert_create(struct clm_cp_tx *tx, const struct clm_cp_cert_
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf names = {0};
     CLM_CLEANUP(clm_buf_done) struct clm_buf subject = {0};
+    CLM_CLEANUP(clm_buf_done) struct clm_buf csr = {0};
     enum clm_code code = clm_id_new("crt", out_id, err);
 
     if (code == CLM_OK) {
@@ -32,17 +35,21 @@ enum clm_code clm_cp_cert_create(struct clm_cp_tx *tx, const struct clm_cp_cert_
     if (code == CLM_OK) {
         code = print(in->subject, &subject, err);
     }
+    if (code == CLM_OK && in->csr != NULL) {
+        code = print(in->csr, &csr, err);
+    }
     if (code == CLM_OK) {
         code = clm_cp_db_exec(
             tx->db, err,
             "INSERT INTO cert (id, agent_id, target, names, subject, key_type, connector,"
-            " webroot_ref, on_issue, state, created_at, updated_at)"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'new', ?10, ?10)",
+            " webroot_ref, on_issue, state, created_at, updated_at, csr)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'new', ?10, ?10, ?11)",
             CLM_SQL(clm_sql_text(out_id), clm_sql_text(in->agent_id), clm_sql_text(in->target),
                     clm_sql_text(clm_buf_str(&names)), clm_sql_text(clm_buf_str(&subject)),
                     clm_sql_text(in->key_type), clm_sql_text(in->connector),
                     clm_sql_text(in->webroot_ref), clm_sql_text(in->on_issue),
-                    clm_sql_int(tx->now_s)));
+                    clm_sql_int(tx->now_s),
+                    clm_sql_text(in->csr != NULL ? clm_buf_str(&csr) : NULL)));
     }
     return code == CLM_OK ? clm_cp_tx_note(tx, "certificate", out_id, "new", err) : code;
 }
@@ -52,20 +59,25 @@ enum clm_code clm_cp_cert_update(struct clm_cp_tx *tx, const char *id,
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf names = {0};
     CLM_CLEANUP(clm_buf_done) struct clm_buf subject = {0};
+    CLM_CLEANUP(clm_buf_done) struct clm_buf csr = {0};
     enum clm_code code = print(in->names, &names, err);
 
     if (code == CLM_OK) {
         code = print(in->subject, &subject, err);
     }
+    if (code == CLM_OK && in->csr != NULL) {
+        code = print(in->csr, &csr, err);
+    }
     if (code == CLM_OK) {
         code = clm_cp_db_exec(
             tx->db, err,
             "UPDATE cert SET names = ?2, subject = ?3, key_type = ?4, connector = ?5,"
-            " webroot_ref = ?6, on_issue = ?7, updated_at = ?8 WHERE id = ?1",
+            " webroot_ref = ?6, on_issue = ?7, updated_at = ?8, csr = ?9 WHERE id = ?1",
             CLM_SQL(clm_sql_text(id), clm_sql_text(clm_buf_str(&names)),
                     clm_sql_text(clm_buf_str(&subject)), clm_sql_text(in->key_type),
                     clm_sql_text(in->connector), clm_sql_text(in->webroot_ref),
-                    clm_sql_text(in->on_issue), clm_sql_int(tx->now_s)));
+                    clm_sql_text(in->on_issue), clm_sql_int(tx->now_s),
+                    clm_sql_text(in->csr != NULL ? clm_buf_str(&csr) : NULL)));
     }
     return code == CLM_OK ? clm_cp_tx_note(tx, "certificate", id, "changed", err) : code;
 }
@@ -99,6 +111,9 @@ static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_cert *out,
     if (code == CLM_OK) {
         code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 10), &out->subject, err);
     }
+    if (code == CLM_OK && !clm_cp_stmt_is_null(stmt, 11)) {
+        code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 11), &out->csr, err);
+    }
     return code == CLM_OK ? clm_names_from_json(names, &out->names, err) : code;
 }
 
@@ -111,7 +126,7 @@ enum clm_code clm_cp_cert_load(struct clm_cp_tx *tx, const char *id, struct clm_
     enum clm_code code = clm_cp_db_query(
         tx->db, &stmt, err,
         "SELECT id, agent_id, target, key_type, connector, webroot_ref, on_issue, state,"
-        " current_sha256, names, subject FROM cert WHERE id = ?1",
+        " current_sha256, names, subject, csr FROM cert WHERE id = ?1",
         CLM_SQL(clm_sql_text(id)));
 
     if (code == CLM_OK) {
@@ -193,15 +208,16 @@ enum clm_code clm_cp_cert_add_version(struct clm_cp_tx *tx, const char *id, cons
                 clm_sql_text(order_id), clm_sql_int(tx->now_s), clm_sql_text(info.issuer)));
 }
 
-enum clm_code clm_cp_cert_key_is_used(struct clm_cp_tx *tx, const char *spki_sha256, bool *out_used,
-                                      struct clm_err *err)
+enum clm_code clm_cp_cert_key_is_used(struct clm_cp_tx *tx, const char *spki_sha256,
+                                      const char *but_id, bool *out_used, struct clm_err *err)
 {
     int64_t count = 0;
     enum clm_code code =
         clm_cp_db_get_int(tx->db, 0, &count, err,
-                          "SELECT (SELECT count(*) FROM cert_version WHERE spki_sha256 = ?1)"
+                          "SELECT (SELECT count(*) FROM cert_version WHERE spki_sha256 = ?1"
+                          " AND (?2 IS NULL OR certificate_id <> ?2))"
                           " + (SELECT count(*) FROM agent WHERE spki = ?1)",
-                          CLM_SQL(clm_sql_text(spki_sha256)));
+                          CLM_SQL(clm_sql_text(spki_sha256), clm_sql_text(but_id)));
 
     *out_used = count > 0;
     return code;

@@ -25,6 +25,7 @@ struct clm_cp_cert {
     char current_sha256[CLM_SHA256_HEX_SIZE]; /* what the target serves, as far as we know */
     struct clm_names names;
     struct clm_json *subject;
+    struct clm_json *csr; /* docs/schema/csr.md; NULL: none */
 };
 void clm_cp_cert_done(struct clm_cp_cert *cert); /* for CLM_CLEANUP */
 
@@ -37,6 +38,7 @@ struct clm_cp_cert_new {
     const char *connector;
     const char *webroot_ref;
     const char *on_issue;
+    const struct clm_json *csr; /* docs/schema/csr.md; NULL: none */
 };
 /* What an operator asks for. in borrows from the rest and from the JSON it was read from. */
 struct clm_cp_cert_draft {
@@ -44,14 +46,20 @@ struct clm_cp_cert_draft {
     struct clm_names names;
     struct clm_json *names_json;
     struct clm_json *subject;
+    char key_type[16]; /* where it is not the JSON's */
 };
 void clm_cp_cert_draft_done(struct clm_cp_cert_draft *draft); /* for CLM_CLEANUP */
 /* CertificateRequest of docs/openapi.yaml. out is zeroed; for clm_cp_cert_draft_done() also after an
- * error. Errors: PARSE, LIMIT "/member: why". */
+ * error. Errors: PARSE, INVAL, LIMIT "/member: why". Names may be empty only where "csr" takes those
+ * of the installed certificate: clm_cp_cert_draft_fill(). */
 CLM_MUST_USE enum clm_code clm_cp_cert_draft_read(const struct clm_cp_conf *conf,
                                                   const struct clm_json *body,
                                                   struct clm_cp_cert_draft *out,
                                                   struct clm_err *err);
+/* Names, and type of key, of the certificate that the inventory shows at the target, for a draft that
+ * takes them from there and has none. Errors: INVAL it shows none. */
+CLM_MUST_USE enum clm_code
+clm_cp_cert_draft_fill(struct clm_cp_tx *tx, struct clm_cp_cert_draft *draft, struct clm_err *err);
 
 CLM_MUST_USE enum clm_code clm_cp_cert_create(struct clm_cp_tx *tx,
                                               const struct clm_cp_cert_new *in,
@@ -82,10 +90,11 @@ CLM_MUST_USE enum clm_code clm_cp_cert_version(struct clm_cp_tx *tx, const char 
 CLM_MUST_USE enum clm_code clm_cp_cert_add_version(struct clm_cp_tx *tx, const char *id,
                                                    const char *order_id, const char *key_ref,
                                                    const struct clm_buf *pem, struct clm_err *err);
-/* True in *out_used if this public key is already in a version of another certificate, or of this
- * one while reuse is not allowed. */
+/* True in *out_used if this public key is already in a version of a certificate, or an agent's own.
+ * but_id: a certificate that may use its key again; NULL: none may. */
 CLM_MUST_USE enum clm_code clm_cp_cert_key_is_used(struct clm_cp_tx *tx, const char *spki_sha256,
-                                                   bool *out_used, struct clm_err *err);
+                                                   const char *but_id, bool *out_used,
+                                                   struct clm_err *err);
 
 /* The job of a certificate ended so: its state follows. result is the agent's report. */
 CLM_MUST_USE enum clm_code clm_cp_cert_on_result(struct clm_cp_tx *tx, const struct clm_cp_job *job,

@@ -7,7 +7,8 @@
 #define COLUMNS                                                                                    \
     "SELECT c.id, c.agent_id, c.target, c.names, c.subject, c.key_type, c.connector,"              \
     " c.webroot_ref, c.on_issue, c.state, c.current_sha256, c.last_error, c.created_at,"           \
-    " c.updated_at, c.deployed_version, v.version, v.sha256, v.not_after, s.version, s.not_after"  \
+    " c.updated_at, c.deployed_version, v.version, v.sha256, v.not_after, s.version, s.not_after," \
+    " c.csr"                                                                                       \
     " FROM cert c LEFT JOIN cert_version s ON s.certificate_id = c.id AND"                         \
     " s.sha256 = c.current_sha256"                                                                 \
     " LEFT JOIN cert_version v ON v.certificate_id = c.id AND v.version ="                         \
@@ -42,6 +43,11 @@ static enum clm_code show_row(struct clm_cp_stmt *stmt, struct clm_json *obj, st
 
     if (code == CLM_OK) {
         code = set_stored(obj, "subject", stmt, 4, err);
+    }
+    if (code == CLM_OK && !clm_cp_stmt_is_null(stmt, 20)) {
+        code = set_stored(obj, "csr", stmt, 20, err);
+    } else {
+        clm_json_set_null(obj, "csr");
     }
     clm_json_set_str(obj, "key_type", clm_cp_stmt_text(stmt, 5));
     clm_json_set_str(obj, "connector", clm_cp_stmt_text(stmt, 6));

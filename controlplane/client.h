@@ -90,4 +90,9 @@ int clm_cp_cmd_completion(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_mdoc(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_routes(const struct clm_cli_args *args, void *ctx);
 
+/* The options of "certs add" that say how the request is made, as the member "csr" of body; nothing
+ * if none is given. Errors: INVAL; those of reading a file. */
+CLM_MUST_USE enum clm_code clm_cp_cli_csr(const struct clm_cli_args *args, struct clm_json *body,
+                                          struct clm_err *err);
+
 #endif

@@ -92,7 +92,7 @@ int clm_cp_cmd_certs_add(const struct clm_cli_args *args, void *ctx)
     };
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
     CLM_CLEANUP(clm_json_free_p) struct clm_json *answer = NULL;
-    struct clm_json *names = clm_json_set_array(body, "names");
+    struct clm_json *names = NULL;
     struct clm_err err = {0};
     const struct clm_cp_call call = {
         .method = "POST", .path = "/api/v1/certificates", .body = body};
@@ -104,13 +104,19 @@ int clm_cp_cmd_certs_add(const struct clm_cli_args *args, void *ctx)
     if (!clm_cli_has(args, "target")) {
         return usage("--target");
     }
-    if (!clm_cli_has(args, "name")) {
+    if (clm_cp_cli_csr(args, body, &err) != CLM_OK) {
+        return clm_cp_fail(&err);
+    }
+    if (!clm_cli_has(args, "name") && clm_json_get(body, "csr") == NULL) {
         return usage("--name");
     }
     for (size_t i = 0; i < CLM_ARRAY_LEN(copied); i++) {
         if (clm_cli_has(args, copied[i][0])) {
             clm_json_set_str(body, copied[i][1], clm_cli_str(args, copied[i][0], ""));
         }
+    }
+    if (clm_cli_has(args, "name")) {
+        names = clm_json_set_array(body, "names");
     }
     for (size_t i = 0; clm_cli_nth(args, "name", i) != NULL; i++) {
         clm_json_add_str(names, clm_cli_nth(args, "name", i));

@@ -409,9 +409,13 @@ static void add_names(const struct check *check, const struct clm_json *csr, str
         return;
     }
     const char *mode = clm_json_text(clm_json_get(csr, "mode"));
+
+    if (clm_json_get(csr, "csr_pem") != NULL) {
+        return; /* the names are those of the request */
+    }
     const struct clm_json *installed =
         clm_json_get(clm_json_get(check->found, "certificate"), "sans");
-    bool takes_over = mode != NULL && strcmp(mode, "installed") == 0 && clm_json_len(installed) > 0;
+    bool takes_over = mode != NULL && strcmp(mode, "template") != 0 && clm_json_len(installed) > 0;
     const struct clm_json *list = takes_over ? installed : clm_json_get(check->found, "names");
 
     clm_json_set_copy(cert, "names", list);
@@ -449,6 +453,9 @@ static struct clm_json *make_cert(const struct check *check)
     }
     if (check->connector != NULL) {
         clm_json_set_str(cert, "connector", check->connector->name);
+    }
+    if (clm_json_get(csr, "mode") != NULL) {
+        clm_json_set_copy(cert, "csr", csr);
     }
     clm_json_set_str(cert, "on_issue", check->on_issue);
     clm_json_set_str(cert, "webroot_ref", check->webroot_ref);

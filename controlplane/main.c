@@ -42,6 +42,12 @@ static const struct clm_cli_opt token_opts[] = {
     END,
 };
 
+#define MANY(opt, what, text)                                                                      \
+    {                                                                                              \
+        .name = (opt), .kind = CLM_CLI_STRING, .metavar = (what), .is_repeatable = true,           \
+        .help = (text)                                                                             \
+    }
+
 static const struct clm_cli_opt cert_opts[] = {
     STRING("agent", "ID", "the host"),
     STRING("target", "TARGET", "where it goes: nginx:www.example.com"),
@@ -54,6 +60,17 @@ static const struct clm_cli_opt cert_opts[] = {
     STRING("connector", "NAME", "who issues it"),
     STRING("webroot-ref", "NAME", "web root declared on the host; default: found by the scan"),
     STRING("on-issue", "WHAT", "deploy or notify (deploy)"),
+    STRING("csr-mode", "MODE", "template, installed, override, uploaded, reuse_csr"),
+    STRING("csr-file", "FILE", "a finished request; its key is elsewhere"),
+    STRING("template", "NAME", "template declared on the host"),
+    MANY("subject", "FIELD=VALUE", "cn, o, ou, l, st, c or email; ou more than once"),
+    MANY("email", "ADDRESS", "mail address in the certificate"),
+    MANY("uri", "URI", "URI in the certificate"),
+    STRING("hash", "NAME", "sha256, sha384, sha512"),
+    MANY("eku", "PURPOSE", "server, client"),
+    {.name = "must-staple", .kind = CLM_CLI_FLAG, .help = "ask for must-staple"},
+    STRING("challenge-password", "NAME", "password declared on the host"),
+    {.name = "reuse-key", .kind = CLM_CLI_FLAG, .help = "keep the private key that is installed"},
     END,
 };
 

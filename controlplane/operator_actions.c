@@ -56,6 +56,9 @@ static enum clm_code build_deploy(struct clm_cp_request *req, struct clm_cp_answ
 
     if (code == CLM_E_NOTFOUND) {
         code = refuse(req, answer, action, "nothing was issued yet for this certificate: order it");
+    } else if (code == CLM_OK && version.key_ref[0] == '\0') {
+        code = refuse(req, answer, action,
+                      "the private key of this version is not on the host: it cannot be deployed");
     } else if (code == CLM_OK && version.not_after_s <= req->tx->now_s) {
         code = refuse(req, answer, action, "this version has expired");
     } else if (code == CLM_OK) {

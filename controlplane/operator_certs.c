@@ -34,6 +34,9 @@ CLM_CP_HANDLER(clm_cp_op_post_certificate)
                                      draft.in.agent_id);
     }
     if (code == CLM_OK) {
+        code = clm_cp_cert_draft_fill(req->tx, &draft, err);
+    }
+    if (code == CLM_OK) {
         code = clm_cp_cert_create(req->tx, &draft.in, id, err);
     }
     return code == CLM_OK ? answer_certificate(req, answer, id, 201, err) : code;

@@ -64,6 +64,9 @@ static enum clm_code take_cert(struct clm_cp_request *req, const struct clm_json
     enum clm_code code = clm_cp_cert_draft_read(&req->cp->conf, wanted, &draft, err);
 
     if (code == CLM_OK) {
+        code = clm_cp_cert_draft_fill(req->tx, &draft, err);
+    }
+    if (code == CLM_OK) {
         code = clm_cp_db_get_text(
             req->tx->db, &id, err,
             "SELECT c.id FROM cert c LEFT JOIN configuration g ON g.certificate_id = c.id"

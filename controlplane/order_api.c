@@ -165,7 +165,12 @@ static enum clm_code open_order(struct clm_cp_request *req, struct clm_cp_answer
     if (clm_json_len(faults) > 0) {
         return answer_faults(req, answer, faults);
     }
-    code = clm_cp_order_create(req->tx, &in, id, err);
+    code = clm_cp_db_exec(
+        req->tx->db, err, "UPDATE cert SET key_type = ?2 WHERE id = ?1",
+        CLM_SQL(clm_sql_text(up->cert.id), clm_sql_text(clm_key_type_name(up->info.key_type))));
+    if (code == CLM_OK) {
+        code = clm_cp_order_create(req->tx, &in, id, err);
+    }
     if (code == CLM_OK) {
         code = clm_cp_order_load(req->tx, id, NULL, &order, err);
     }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "controlplane/cert_csr.h"
 #include "controlplane/configs.h"
 #include "controlplane/jobs.h"
 
@@ -39,14 +40,6 @@ static void build_spec(const struct clm_cp_tx *tx, const struct clm_cp_cert *cer
 
     clm_json_set_str(spec, "certificate_id", cert->id);
     clm_json_set_null(spec, "order_id");
-    clm_json_set_copy(spec, "subject", cert->subject);
-    clm_names_to_json(&cert->names, clm_json_set_object(spec, "sans"));
-    struct clm_json *key = clm_json_set_object(spec, "key");
-
-    clm_json_set_str(key, "type", cert->key_type);
-    clm_json_set_str(key, "storage", "file");
-    clm_json_set_null(key, "key_ref");
-    clm_json_set_bool(key, "reuse", false);
     add_dcv(tx, cert, clm_json_text(clm_json_get(clm_json_get(config, "dcv"), "method")), spec);
     clm_json_set_str(spec, "on_issue", cert->on_issue);
     if (strcmp(cert->on_issue, "deploy") == 0) {
@@ -75,6 +68,10 @@ enum clm_code clm_cp_order_job_create(struct clm_cp_tx *tx, const struct clm_cp_
     enum clm_code code = clm_cp_config_of_cert(tx, cert->id, &config, err);
 
     if (code != CLM_OK && code != CLM_E_NOTFOUND) {
+        return code;
+    }
+    code = clm_cp_cert_csr_to_spec(tx, cert, spec, err);
+    if (code != CLM_OK) {
         return code;
     }
     build_spec(tx, cert, config.body, spec);

@@ -97,13 +97,16 @@ enum clm_code clm_cp_pki_web_cert(const struct clm_cp_pki *pki, const struct clm
                                   struct clm_err *err)
 {
     const struct clm_ca_issue issue = {
-        .common_name = csr->common_name,
+        .subject = &csr->dn,
         .names = &csr->names,
+        .emails = &csr->emails,
+        .uris = &csr->uris,
         .spki = csr->spki_der.data,
         .spki_len = csr->spki_der.len,
         .not_before_s = now_s - CLOCK_SLACK_S,
         .not_after_s = now_s + life_s,
         .eku_server = true,
+        .eku_client = csr->eku_client,
         .must_staple = csr->must_staple,
         .issuer = pki->web_ca.cert,
         .issuer_key = pki->web_ca.key,
