@@ -81,6 +81,15 @@ static const struct clm_cli_opt rollback_opts[] = {
     JSON_OPT,
     {.name = NULL},
 };
+static const struct clm_cli_opt keystore_opts[] = {
+    {.name = "password-file",
+     .letter = 'p',
+     .kind = CLM_CLI_STRING,
+     .metavar = "FILE",
+     .help = "its first line is the password; nobody else may be able to read it"},
+    JSON_OPT,
+    {.name = NULL},
+};
 static const char *const formats[] = {"mdoc", "markdown", NULL};
 static const struct clm_cli_opt doc_opts[] = {
     {.name = "format",
@@ -148,6 +157,15 @@ static const struct clm_cli_cmd commands[] = {
      .summary = "check what the agent needs on this host",
      .opts = json_opts,
      .run = clm_cmd_doctor},
+    {.name = "keystore show",
+     .synopsis = "FILE",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "what is in a PKCS#12, JKS or JCEKS file, entry by entry",
+     .details = "Needs neither agent nor configuration. Without a password it shows what is not "
+                "encrypted: of JKS and JCEKS all but the keys, of PKCS#12 often nothing.",
+     .opts = keystore_opts,
+     .run = clm_cmd_keystore_show},
     {.name = "enroll",
      .group = "Act",
      .summary = "join a control plane with a one-time token",
