@@ -363,6 +363,9 @@ static enum clm_code run(struct scan *scan, struct clm_err *err)
         code = clm_declared_add(scan->io, scan->out, err);
     }
     if (code == CLM_OK) {
+        code = clm_targets_say_where(scan->out, err);
+    }
+    if (code == CLM_OK) {
         code = make_unique(scan->out, err);
     }
     if (code == CLM_OK) {

@@ -47,6 +47,16 @@ CLM_MUST_USE enum clm_code clm_targets_to_host(const struct clm_io *io,
                                                struct clm_service *service, struct clm_err *err);
 
 /*
+ * clm_targets_say_where() - tells targets of several services with one id apart
+ *
+ * Effect  "@" and the place of the configuration behind the ids of all but the service at the
+ *         distribution's own place: "nginx:www.example.com@/etc/nginx-b"
+ * Errors  NOMEM
+ */
+CLM_MUST_USE enum clm_code clm_targets_say_where(struct clm_inventory *inventory,
+                                                 struct clm_err *err);
+
+/*
  * clm_targets_check_shared() - finds files that several targets use
  *
  * Two targets with the same pair in different services are remarked. One file in different pairs

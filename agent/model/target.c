@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/str.h"
 #include "agent/model/fields.h"
 
 #define KIND_MAX       24 /* bytes; protocol.md 6.4 */
@@ -109,11 +110,42 @@ static const struct clm_target *find_in(const struct clm_service *service, const
     return NULL;
 }
 
+/* "nginx:www.example.com@/etc/nginx-b" without the place while no other service has the name. */
+static const struct clm_target *find_at(const struct clm_service *service, const char *id)
+{
+    const char *place = strstr(id, "@/");
+    char plain[CLM_TARGET_ID_SIZE];
+    size_t len;
+
+    if (place == NULL || clm_str_copy(plain, sizeof(plain), id, NULL) != CLM_OK) {
+        return NULL;
+    }
+    plain[place - id] = '\0';
+    len = strlen(place + 1);
+    if (strncmp(service->config_path, place + 1, len) != 0 ||
+        (service->config_path[len] != '\0' &&
+         (service->config_path[len] != '/' ||
+          strchr(service->config_path + len + 1, '/') != NULL))) {
+        return NULL;
+    }
+    return find_in(service, plain);
+}
+
 const struct clm_target *clm_inventory_find(const struct clm_inventory *inventory, const char *id,
                                             const struct clm_service **out_service)
 {
     for (size_t i = 0; i < inventory->n_services; i++) {
         const struct clm_target *target = find_in(&inventory->services[i], id);
+
+        if (target != NULL) {
+            if (out_service != NULL) {
+                *out_service = &inventory->services[i];
+            }
+            return target;
+        }
+    }
+    for (size_t i = 0; i < inventory->n_services; i++) {
+        const struct clm_target *target = find_at(&inventory->services[i], id);
 
         if (target != NULL) {
             if (out_service != NULL) {

@@ -107,7 +107,9 @@ struct clm_listener *clm_service_add_listener(struct clm_service *service);
 struct clm_webroot *clm_service_add_webroot(struct clm_service *service);
 struct clm_endpoint *clm_target_add_endpoint(struct clm_target *target);
 
-/* NULL if there is none; *out_service, if not NULL, is the service it belongs to. */
+/* NULL if there is none; *out_service, if not NULL, is the service it belongs to. "ID@/PLACE" also
+ * finds the target ID of the service whose configuration is there: the place is part of an id only
+ * while another service has the same. */
 const struct clm_target *clm_inventory_find(const struct clm_inventory *inventory, const char *id,
                                             const struct clm_service **out_service);
 

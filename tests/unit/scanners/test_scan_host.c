@@ -167,14 +167,14 @@ static void instances_share_names_and_files(void **state)
     nginx(host, 50, "/a.conf", 0);
     nginx(host, 60, "/b.conf", 0);
     scan_check_run(host);
-    one = scan_check_target(host, "nginx:www.example.com");
-    two = scan_check_target(host, "nginx:www.example.com#2");
+    one = scan_check_target(host, "nginx:www.example.com@/a.conf");
+    two = scan_check_target(host, "nginx:www.example.com@/b.conf");
     assert_true(one->manageable);
     assert_true(two->manageable);
     assert_true(scan_check_says(&one->reasons, "the same files are target "
-                                               "'nginx:www.example.com#2'"));
-    assert_true(
-        scan_check_says(&two->reasons, "the same files are target 'nginx:www.example.com'"));
+                                               "'nginx:www.example.com@/b.conf'"));
+    assert_true(scan_check_says(&two->reasons,
+                                "the same files are target 'nginx:www.example.com@/a.conf'"));
 
     root_io_text(host->root, "/b.conf",
                  "http {" BLOCK("444", "b.example.com", "/link.pem", "/shop.key") "}");
@@ -184,6 +184,92 @@ static void instances_share_names_and_files(void **state)
                                 "certificate file '/www.pem' is also used by target "
                                 "'nginx:b.example.com'"));
     assert_false(scan_check_target(host, "nginx:b.example.com")->manageable);
+}
+
+/* Whichever was started first: an id must lead to the same instance after a reboot. */
+static void instances_keep_their_ids(void **state)
+{
+    static const char *const orders[][2] = {{"/etc/nginx/nginx.conf", "/etc/nginx-b/nginx.conf"},
+                                            {"/etc/nginx-b/nginx.conf", "/etc/nginx/nginx.conf"}};
+    (void)state;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct scan_check host;
+        const struct clm_service *service = NULL;
+        const struct clm_target *target;
+
+        scan_check_init(&host, NULL);
+        host_tree_copy("tests/fixtures/pki", host.root);
+        root_io_text(host.root, "/etc/nginx/nginx.conf",
+                     "http {" BLOCK("443", "www.example.com", "/www.pem", "/www.key")
+                         BLOCK("443", "a.example.com", "/other.pem", "/other.key") "}");
+        root_io_text(host.root, "/etc/nginx-b/nginx.conf",
+                     "http {" BLOCK("444", "www.example.com", "/shop.pem", "/shop.key") "}");
+        nginx(&host, 50, orders[i][0], 0);
+        nginx(&host, 60, orders[i][1], 0);
+        scan_check_run(&host);
+        assert_string_equal(scan_check_target(&host, "nginx:www.example.com")->cert_path,
+                            "/www.pem");
+        assert_string_equal(
+            scan_check_target(&host, "nginx:www.example.com@/etc/nginx-b")->cert_path, "/shop.pem");
+        scan_check_target(&host, "nginx:a.example.com"); /* nobody else has that */
+
+        /* while the other one is stopped, the place still leads there and nowhere else */
+        root_io_text(host.root, "/etc/nginx/nginx.conf", "http { }");
+        scan_check_run(&host);
+        target = clm_inventory_find(&host.found, "nginx:www.example.com@/etc/nginx-b", &service);
+        assert_non_null(target);
+        assert_string_equal(target->cert_path, "/shop.pem");
+        assert_string_equal(service->config_path, "/etc/nginx-b/nginx.conf");
+        assert_null(clm_inventory_find(&host.found, "nginx:www.example.com@/etc/nginx", NULL));
+        assert_null(clm_inventory_find(&host.found, "nginx:www.example.com@/etc", NULL));
+        scan_check_done(&host);
+    }
+}
+
+static void a_password_of_the_file_opens_the_key(void **state)
+{
+    static const struct {
+        const char *passwords; /* NULL: there is no such file */
+        const char *key;
+        const char *ref;
+        const char *reason;
+    } cases[] = {
+        {"wrong\n\nsecret\r\nlast", "/www.enc.key", "conf:3:/words", ""},
+        {"secret", "/www.enc.key", "conf:1:/words", ""},
+        {"wrong\nsecret ", "/www.enc.key", "", "no password in '/words' opens the key"},
+        {"", "/www.enc.key", "", "'/words' has fewer than 1 lines"},
+        {NULL, "/www.enc.key", "", "/words"},
+        {"secret", "/www.key", "", ""}, /* not encrypted */
+    };
+    struct scan_check *host = *state;
+
+    host_tree_copy("tests/fixtures/pki", host->root);
+    nginx(host, 50, "/a.conf", 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[512];
+        char path[PATH_MAX + 16];
+        const struct clm_target *t;
+
+        (void)snprintf(
+            text, sizeof(text),
+            "http { ssl_password_file /words;" BLOCK("443", "a.example", "/www.pem", "%s") "}",
+            cases[i].key);
+        root_io_text(host->root, "/a.conf", text);
+        (void)snprintf(path, sizeof(path), "%s/words", host->root);
+        (void)remove(path);
+        if (cases[i].passwords != NULL) {
+            root_io_text(host->root, "/words", cases[i].passwords);
+        }
+        scan_check_run(host);
+        t = scan_check_target(host, "nginx:a.example");
+        if (strcmp(t->key_password, cases[i].ref) != 0 ||
+            t->manageable != (cases[i].reason[0] == '\0') || t->key_matches != t->manageable ||
+            (!t->manageable && !scan_check_says(&t->reasons, cases[i].reason))) {
+            fail_msg("case %zu: '%s' %d %s", i, t->key_password, t->manageable,
+                     t->reasons.n > 0 ? t->reasons.v[0] : "");
+        }
+    }
 }
 
 static void a_file_in_two_roles_is_not_one_pair(void **state)
@@ -215,7 +301,8 @@ static void what_files_hold_is_told(void **state)
         {"/www.leaf.pem", "/www.key", true, true, true, ""},
         {"/www.reversed.pem", "/www.key", true, false, false, "does not belong"},
         {"/www.pem", "/shop.key", true, true, false, "does not belong"},
-        {"/www.pem", "/www.enc.key", true, true, false, "is encrypted: clmbot writes keys without"},
+        {"/www.pem", "/www.enc.key", true, true, false,
+         "is encrypted, and the configuration names no file"},
         {"/none.pem", "/www.key", false, false, false, "open '/none.pem'"},
         {"/www.pem", "/none.key", true, true, false, "open '/none.key'"},
         {"/www.key", "/www.key", false, false, false, "'/www.key'"},
@@ -282,6 +369,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(stopped_servers_are_reported_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_the_kinds_asked_for_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(instances_share_names_and_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(instances_keep_their_ids, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_password_of_the_file_opens_the_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_in_two_roles_is_not_one_pair, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_files_hold_is_told, set_up, tear_down),
         cmocka_unit_test(the_registry_is_well_formed),
