@@ -17,6 +17,7 @@
 #include "agent/net/curl_error.h"
 #include "agent/net/drive.h"
 #include "agent/net/http_header.h"
+#include "agent/net/sigpipe.h"
 
 #define PEER_SIZE   300    /* host of 255, brackets, port */
 #define BUFFER_SIZE 16384L /* bytes; a TLS record */
@@ -88,10 +89,14 @@ enum clm_code clm_http_new(const struct clm_http_opts *opts, struct clm_http **o
 
 void clm_http_reset(struct clm_http *http)
 {
+    struct clm_sigpipe hold;
+
+    clm_sigpipe_hold(&hold);
     curl_easy_cleanup(http->easy);
     http->easy = NULL;
     (void)curl_multi_cleanup(http->multi);
     http->multi = NULL;
+    clm_sigpipe_release(&hold);
 }
 
 void clm_http_free(struct clm_http *http)
@@ -465,11 +470,15 @@ static enum clm_code exchange(struct clm_http *http, const struct clm_http_reque
     struct exchange x = {
         .http = http, .request = &with_timeout, .out = out, .unverified = unverified, .ca_fd = -1};
 
+    struct clm_sigpipe hold;
+
     if (with_timeout.timeout_ms == 0) {
         with_timeout.timeout_ms = CLM_HTTP_TIMEOUT_MS;
     }
     *out = (struct clm_http_response){.body = CLM_BUF_INIT(request->response_max)};
+    clm_sigpipe_hold(&hold);
     enum clm_code code = run(&x, err);
+    clm_sigpipe_release(&hold);
     clm_fs_close_p(&x.ca_fd);
     curl_slist_free_all(x.headers);
     curl_slist_free_all(x.connect_to);

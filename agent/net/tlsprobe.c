@@ -16,6 +16,7 @@
 #include "agent/base/str.h"
 #include "agent/model/names.h"
 #include "agent/net/curl_error.h"
+#include "agent/net/sigpipe.h"
 #include "agent/net/tls_kind.h"
 #include "agent/net/tls_messages.h"
 
@@ -277,7 +278,9 @@ enum clm_code clm_tlsprobe_as(const struct clm_endpoint *endpoint, bool old_only
                               struct clm_err *err)
 {
     struct probe p = {.endpoint = endpoint, .old_only = old_only, .seen = CLM_TLS_SEEN_INIT};
+    struct clm_sigpipe hold;
 
+    clm_sigpipe_hold(&hold);
     *out = (struct clm_observation){.result = CLM_PROBE_TLS_FAILED};
     clm_buf_reset(out_leaf_der);
     enum clm_code code = set_address(&p, err);
@@ -287,6 +290,7 @@ enum clm_code clm_tlsprobe_as(const struct clm_endpoint *endpoint, bool old_only
                               : clm_err_set(err, CLM_E_NOMEM, "TLS probe");
     }
     curl_easy_cleanup(p.easy);
+    clm_sigpipe_release(&hold);
     curl_slist_free_all(p.connect_to);
     clm_buf_done(&p.seen.leaf);
     return code;
