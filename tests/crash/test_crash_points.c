@@ -58,6 +58,8 @@ static const struct {
     {"one combined file, serves other", SCENE_COMBINED, SERVES_OTHER, false},
     {"first installation", SCENE_FIRST, GOES_WELL, true},
     {"first installation, serves other", SCENE_FIRST, SERVES_OTHER, false},
+    {"keystore, serves other", SCENE_STORE, SERVES_OTHER, false},
+    {"edited text, serves other", SCENE_EDIT, SERVES_OTHER, false},
 };
 
 static struct scene_certs good_certs;

@@ -16,6 +16,8 @@
 #include <cmocka.h>
 
 #include "agent/base/fs.h"
+#include "agent/crypto/hash.h"
+#include "agent/keystore/keystore.h"
 
 #define FILE_LIMIT 262144u
 #define NOTE       "nothing to do with certificates\n"
@@ -140,7 +142,7 @@ static void fill(struct clm_buf *out, const struct clm_test_leaf *leaf, enum clm
         break;
     case CLM_CONTENT_EDIT:
     case CLM_CONTENT__COUNT:
-        abort();
+        break;
     }
     out->max = FILE_LIMIT;
     out->secret = true;
@@ -149,12 +151,102 @@ static void fill(struct clm_buf *out, const struct clm_test_leaf *leaf, enum clm
     }
 }
 
+/* ---- keystores and edits ---- */
+
+#define STORE_ALIAS "shop"
+#define STORE_OTHER "somebody else"
+#define CONF_OLD    "<Server>\n  <Connector port=\"8443\"/>\n</Server>\n"
+#define CONF_NEW    "<Server>\n  <Connector port=\"8443\" alias=\"shop\"/>\n</Server>\n"
+
+static void put_entry(struct clm_keystore *store, struct clm_rng *rng, const char *alias,
+                      const struct clm_test_leaf *leaf, const struct clm_buf *password)
+{
+    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
+    struct clm_keystore_put put = {.alias = alias, .password = password, .now_ms = 1000};
+    struct clm_err err = {0};
+
+    must_ok(clm_key_from_pem(leaf->key_pem.data, leaf->key_pem.len, &key, &err), &err);
+    must_ok(clm_cert_chain_from_pem(leaf->full_pem.data, leaf->full_pem.len, &chain, &err), &err);
+    put.key = key;
+    put.chain = chain;
+    must_ok(clm_keystore_put_key(store, rng, &put, &err), &err);
+}
+
+/* The old certificate in two entries; only one of them is the target's. */
+static void fill_store(struct clm_buf *out, const struct clm_test_leaf *leaf)
+{
+    CLM_CLEANUP(clm_keystore_free_p) struct clm_keystore *store = NULL;
+    CLM_CLEANUP(clm_rng_free_p) struct clm_rng *rng = NULL;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+    struct clm_err err = {0};
+
+    *out = CLM_BUF_SECRET_INIT(FILE_LIMIT);
+    must_ok(clm_rng_new(&rng, &err), &err);
+    must_ok(clm_buf_add_str(&password, "changeit", &err), &err);
+    must_ok(clm_keystore_new(CLM_KEYSTORE_JKS, CLM_KEYSTORE_MODERN, &store, &err), &err);
+    put_entry(store, rng, STORE_OTHER, leaf, &password);
+    put_entry(store, rng, STORE_ALIAS, leaf, &password);
+    must_ok(clm_keystore_write(store, rng, &password, out, &err), &err);
+}
+
+/* The target's entry has the wanted chain, and the other one is still there. */
+static bool store_holds(const char *path, const struct clm_buf *full_pem)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf data = CLM_BUF_SECRET_INIT(FILE_LIMIT);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+    CLM_CLEANUP(clm_keystore_free_p) struct clm_keystore *store = NULL;
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *want = NULL;
+    struct clm_err err = {0};
+    const uint8_t *have_der;
+    const uint8_t *want_der;
+    size_t have_len = 0;
+    size_t want_len = 0;
+    size_t i = 0;
+
+    must_ok(clm_buf_add_str(&password, "changeit", &err), &err);
+    must_ok(clm_cert_chain_from_pem(full_pem->data, full_pem->len, &want, &err), &err);
+    if (clm_fs_read(path, FILE_LIMIT, &data, NULL) != CLM_OK ||
+        clm_keystore_open(data.data, data.len, &password, &store, NULL) != CLM_OK ||
+        clm_keystore_count(store) != 2 || !clm_keystore_find(store, STORE_OTHER, &i) ||
+        !clm_keystore_find(store, STORE_ALIAS, &i)) {
+        return false;
+    }
+    have_der = clm_keystore_cert_der(store, i, 0, &have_len);
+    want_der = clm_cert_chain_der(want, 0, &want_len);
+    return have_len == want_len && memcmp(have_der, want_der, want_len) == 0;
+}
+
+static void plan_store(struct clm_step *step)
+{
+    (void)snprintf(step->alias, sizeof(step->alias), "%s", STORE_ALIAS);
+    (void)snprintf(step->store_password, sizeof(step->store_password), "known:changeit");
+}
+
+static void plan_edit(struct clm_step *step)
+{
+    const char *at = strstr(CONF_OLD, "/>");
+    struct clm_err err = {0};
+
+    clm_sha256_hex(CONF_OLD, strlen(CONF_OLD), step->expect_sha256);
+    must_ok(clm_step_add_edit(step, (uint64_t)(at - CONF_OLD), 0, " alias=\"shop\"", &err), &err);
+}
+
+static void fill_text(struct clm_buf *out, const char *text)
+{
+    struct clm_err err = {0};
+
+    out->max = FILE_LIMIT;
+    must_ok(clm_buf_add_str(out, text, &err), &err);
+}
+
 /* ---- the scene ---- */
 
 static const struct {
     const char *name;
     enum clm_content content;
     uint32_t mode;
+    enum clm_file_format format;
 } files_of[SCENE__COUNT][SCENE_FILES_MAX] = {
     [SCENE_PAIR] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644}, {"site.key", CLM_CONTENT_KEY, 0600}},
     [SCENE_THREE] = {{"site.crt", CLM_CONTENT_LEAF, 0644},
@@ -163,6 +255,12 @@ static const struct {
     [SCENE_COMBINED] = {{"site.pem", CLM_CONTENT_KEY_FULLCHAIN, 0600}},
     [SCENE_FIRST] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644},
                      {"site.key", CLM_CONTENT_KEY, 0600}},
+    [SCENE_STORE] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644},
+                     {"store.jks", CLM_CONTENT_KEY_FULLCHAIN, 0600, CLM_FORMAT_JKS},
+                     {"site.key", CLM_CONTENT_KEY, 0600}},
+    [SCENE_EDIT] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644},
+                    {"server.xml", CLM_CONTENT_EDIT, 0640},
+                    {"site.key", CLM_CONTENT_KEY, 0600}},
 };
 
 static void add_step_files(struct scene *scene)
@@ -173,6 +271,12 @@ static void add_step_files(struct scene *scene)
         must(step != NULL, "plan");
         memcpy(step->path, scene->files[i].path, sizeof(step->path));
         step->content = scene->files[i].content;
+        step->format = scene->files[i].format;
+        if (clm_format_is_keystore(step->format)) {
+            plan_store(step);
+        } else if (step->content == CLM_CONTENT_EDIT) {
+            plan_edit(step);
+        }
         step->may_create = scene->kind == SCENE_FIRST;
         step->mode = scene->files[i].mode;
         step->uid = geteuid();
@@ -218,10 +322,19 @@ static void make_files(struct scene *scene, struct scene_certs *certs)
 
         file->name = files_of[scene->kind][i].name;
         file->content = files_of[scene->kind][i].content;
+        file->format = files_of[scene->kind][i].format;
         file->mode = files_of[scene->kind][i].mode;
         below(file->path, scene->etc, file->name);
-        fill(&file->new_data, &certs->new_leaf, file->content);
-        if (scene->kind != SCENE_FIRST) {
+        if (clm_format_is_keystore(file->format)) {
+            fill(&file->new_data, &certs->new_leaf, CLM_CONTENT_FULLCHAIN);
+            fill_store(&file->old_data, &certs->old_leaf);
+        } else if (file->content == CLM_CONTENT_EDIT) {
+            fill_text(&file->old_data, CONF_OLD);
+            fill_text(&file->new_data, CONF_NEW);
+        } else {
+            fill(&file->new_data, &certs->new_leaf, file->content);
+        }
+        if (scene->kind != SCENE_FIRST && file->old_data.len == 0) {
             fill(&file->old_data, &certs->old_leaf, file->content);
         }
     }
@@ -315,7 +428,8 @@ static char file_is(const struct scene_file *file)
         return '?';
     } else {
         is_old = file->old_data.len > 0 && scene_holds(file->path, &file->old_data);
-        is_new = scene_holds(file->path, &file->new_data);
+        is_new = clm_format_is_keystore(file->format) ? store_holds(file->path, &file->new_data)
+                                                      : scene_holds(file->path, &file->new_data);
     }
     if (is_old && is_new) {
         return '='; /* the same in both versions: then it is what the others are */

@@ -23,6 +23,8 @@ enum scene_kind {
     SCENE_THREE,    /* as Apache: leaf, key, chain */
     SCENE_COMBINED, /* as HAProxy: one file */
     SCENE_FIRST,    /* the pair's files do not exist yet */
+    SCENE_STORE,    /* a pair and a JKS keystore, which is other bytes every time it is written */
+    SCENE_EDIT,     /* a pair, and lines of a configuration that change with it */
     SCENE__COUNT
 };
 
@@ -42,9 +44,10 @@ struct scene_file {
     char path[PATH_MAX];
     const char *name;
     enum clm_content content;
+    enum clm_file_format format;
     uint32_t mode;
     struct clm_buf old_data; /* empty: absent before */
-    struct clm_buf new_data;
+    struct clm_buf new_data; /* of a keystore: the new leaf's full chain, to be found in it */
 };
 
 struct scene {
