@@ -144,7 +144,11 @@ static enum clm_code check_written(const struct clm_txn_maker *maker, const stru
         return clm_err_wrap(err, code, "the new keystore, opened again");
     }
     if (!holds(&again, maker, NULL) || clm_keystore_count(again.store) < want) {
-        return clm_err_set(err, CLM_E_BUG, "the new keystore does not hold what was put into it");
+        /* PKCS#12 finds issuers by name, as Java does: the first of that name wins. */
+        return clm_err_set(
+            err, CLM_E_CONFLICT,
+            "the new keystore, opened again, shows another key or chain than was put "
+            "into it: does another entry hold an issuer of the same name?");
     }
     return CLM_OK;
 }

@@ -297,6 +297,21 @@ static void put_old(struct clm_keystore *store, struct clm_rng *rng, const char 
     }
 }
 
+#define TRUSTED "trusted by hand"
+
+static void put_trusted(struct clm_keystore *store)
+{
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
+    size_t len = 0;
+    const uint8_t *der;
+
+    assert_int_equal(clm_cert_chain_from_pem(certs.old_leaf.leaf_pem.data,
+                                             certs.old_leaf.leaf_pem.len, &chain, NULL),
+                     CLM_OK);
+    der = clm_cert_chain_der(chain, 0, &len);
+    assert_int_equal(clm_keystore_put_trusted(store, TRUSTED, der, len, 1000, NULL), CLM_OK);
+}
+
 /* A store with the old certificate under each alias, password "changeit". */
 static void old_store(enum clm_file_format format, const char *const *aliases, struct clm_buf *out)
 {
@@ -312,7 +327,11 @@ static void old_store(enum clm_file_format format, const char *const *aliases, s
     assert_int_equal(clm_buf_add_str(&password, "changeit", NULL), CLM_OK);
     assert_int_equal(clm_keystore_new(types[format], CLM_KEYSTORE_MODERN, &store, NULL), CLM_OK);
     for (; *aliases != NULL; aliases++) {
-        put_old(store, rng, *aliases, &password);
+        if (strcmp(*aliases, TRUSTED) == 0) {
+            put_trusted(store);
+        } else {
+            put_old(store, rng, *aliases, &password);
+        }
     }
     if (clm_keystore_write(store, rng, &password, out, &err) != CLM_OK) {
         fail_msg("%s", err.msg);
@@ -323,7 +342,7 @@ static const enum clm_file_format stores[] = {CLM_FORMAT_PKCS12, CLM_FORMAT_JKS,
 
 static void one_entry_is_replaced_and_the_others_stay(void **state)
 {
-    static const char *const aliases[] = {"first", "shop", NULL};
+    static const char *const aliases[] = {TRUSTED, "shop", NULL};
 
     (void)state;
     for (size_t i = 0; i < CLM_ARRAY_LEN(stores); i++) {
@@ -346,15 +365,30 @@ static void one_entry_is_replaced_and_the_others_stay(void **state)
         assert_int_equal(make.out.len, first.len);
         assert_memory_equal(make.out.data, first.data, first.len);
 
-        strcpy(make.step->alias, "first");
+        strcpy(make.step->alias, TRUSTED);
         assert_int_equal(clm_txn_take_apart(&make.maker, make.step, &first, true, &other, NULL),
                          CLM_OK);
-        assert_non_null(other.key);
+        assert_null(other.key);
         der = clm_cert_chain_der(other.chain, 0, &len);
         clm_sha256_hex(der, len, sha256);
         assert_string_equal(sha256, certs.old_bundle.leaf.sha256);
         make_end(&make);
     }
+}
+
+static void a_chain_that_would_be_read_as_another_is_refused(void **state)
+{
+    static const char *const aliases[] = {"first", "shop", NULL};
+    CLM_CLEANUP(clm_buf_done) struct clm_buf old = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
+    struct make make;
+
+    (void)state;
+    old_store(CLM_FORMAT_PKCS12, aliases, &old); /* two authorities of one name */
+    make_begin(&make, CLM_CONTENT_KEY_FULLCHAIN, CLM_FORMAT_PKCS12);
+    strcpy(make.step->alias, "shop");
+    assert_int_equal(make_build(&make, &old), CLM_E_CONFLICT);
+    assert_non_null(strstr(make.err.msg, "an issuer of the same name"));
+    make_end(&make);
 }
 
 static void without_an_alias_the_only_key_is_meant(void **state)
@@ -375,6 +409,7 @@ static void without_an_alias_the_only_key_is_meant(void **state)
         old_store(stores[i], two, &more);
         if (stores[i] == CLM_FORMAT_PKCS12) { /* its order says which one Java takes */
             must_build(&make, &more);
+            expect_parts(&make);
         } else {
             assert_int_equal(make_build(&make, &more), CLM_E_CONFLICT);
             assert_non_null(strstr(make.err.msg, "2 private keys"));
@@ -434,6 +469,7 @@ int main(void)
         cmocka_unit_test(text_is_replaced_where_the_plan_says),
         cmocka_unit_test(text_that_is_not_as_it_was_is_left_alone),
         cmocka_unit_test(one_entry_is_replaced_and_the_others_stay),
+        cmocka_unit_test(a_chain_that_would_be_read_as_another_is_refused),
         cmocka_unit_test(without_an_alias_the_only_key_is_meant),
         cmocka_unit_test(a_store_that_cannot_be_opened_is_left_alone),
         cmocka_unit_test(a_key_that_is_not_the_certificates_is_refused),
