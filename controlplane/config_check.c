@@ -262,8 +262,11 @@ static enum clm_code check_issuer(struct check *check, struct clm_err *err)
 static enum clm_code check_csr(struct check *check, struct clm_err *err)
 {
     const struct clm_json *step = NULL;
+    /* Without a mode the rest would have no meaning. */
+    static const char *const plain[] = {"sans", "subject", "key_type", NULL};
     struct clm_json *obj = clm_json_set_object(check->body, "csr");
-    enum clm_code code = open_step(check, "csr", NULL, &step, err);
+    bool has_mode = clm_json_get(clm_json_get(check->request, "csr"), "mode") != NULL;
+    enum clm_code code = open_step(check, "csr", has_mode ? NULL : plain, &step, err);
 
     for (const struct clm_json *m = clm_json_first(step); m != NULL; m = clm_json_next(m)) {
         clm_json_set_copy(obj, clm_json_key(m), m);

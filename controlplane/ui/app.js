@@ -2,10 +2,11 @@
 // The session: signing in, following changes, running what an operator asks for.
 "use strict";
 
-const state = { agents: [], targets: [], certificates: [], jobs: [], connectors: [], default_connector: "", cursor: 0 };
-const paths = { agents: "/agents", targets: "/targets", certificates: "/certificates", jobs: "/jobs?limit=50" };
+const state = { agents: [], targets: [], certificates: [], jobs: [], configurations: [], connectors: [], default_connector: "", cursor: 0 };
+const paths = { agents: "/agents", targets: "/targets", certificates: "/certificates", jobs: "/jobs?limit=50", configurations: "/configurations" };
 // Which lists a change of each kind can be seen in.
-const touched = { agent: ["agents"], job: ["jobs"], certificate: ["certificates", "targets"], order: ["certificates"], inventory: ["targets"] };
+const touched = { agent: ["agents"], job: ["jobs"], certificate: ["certificates", "targets", "configurations"], order: ["certificates", "configurations"],
+  configuration: ["configurations"], inventory: ["targets"] };
 const AGENTS_EVERY_MS = 30000; // a heartbeat is no change that is told
 
 const WAIT_MS = 1000; // before the first new attempt
@@ -23,7 +24,7 @@ async function act(button, work) {
   notice("");
   try {
     await work();
-    await refresh(["certificates", "targets", "jobs", "agents"]);
+    await refresh(Object.keys(paths));
   } catch (error) {
     if (error.status === 401) signOut("That token is not valid any more.");
     else notice(error.message);
@@ -55,6 +56,7 @@ async function take(answer) {
   const lists = new Set(answer.events.flatMap((e) => touched[e.kind] || []));
   if (lists.size === 0) return;
   await refresh([...lists]);
+  if (!$("inventory-view").hidden && answer.events.some((e) => e.kind === "inventory")) await loadFiles();
   await renewDetails(answer.events.filter((e) => e.kind === "job").map((e) => e.id));
 }
 
@@ -84,13 +86,25 @@ function signOut(why) {
   session = null;
   api.remember("");
   document.querySelectorAll("dialog[open]").forEach((d) => d.close());
-  for (const id of ["main", "nav", "signout"]) $(id).hidden = true;
+  for (const id of ["main", "inventory-view", "wizard-view", "nav", "signout"]) $(id).hidden = true;
   $("signin").hidden = false;
   $("signin-error").textContent = why;
   $("signin-error").hidden = !why;
   notice("");
   link("", "");
   $("token").focus();
+}
+
+// The part after "#" says which page it is; the lists of the first page are places on it.
+function route() {
+  if (!session) return;
+  const [page, agent, target] = location.hash.slice(1).split("/");
+  const view = page === "inventory" ? "inventory-view" : page === "configure" ? "wizard-view" : "main";
+  for (const id of ["main", "inventory-view", "wizard-view"]) $(id).hidden = id !== view;
+  document.querySelectorAll("#nav a").forEach((a) => { if (a.hash === "#" + page) a.setAttribute("aria-current", "page"); else a.removeAttribute("aria-current"); });
+  if (view === "inventory-view") { openInventory(); scrollTo(0, 0); }
+  if (view === "wizard-view") openWizard(agent, decodeURIComponent(target || ""));
+  if (view === "main" && $(page)) $(page).scrollIntoView();
 }
 
 async function start() {
@@ -105,9 +119,10 @@ async function start() {
     return;
   }
   $("signin").hidden = true;
-  for (const id of ["main", "nav", "signout"]) $(id).hidden = false;
+  for (const id of ["nav", "signout"]) $(id).hidden = false;
   link("on", "Live");
   session = new AbortController();
+  route();
   follow(session.signal);
 }
 
@@ -118,6 +133,7 @@ $("signin").addEventListener("submit", (event) => {
   start();
 });
 $("signout").addEventListener("click", () => signOut(""));
+addEventListener("hashchange", route);
 $("notice-close").addEventListener("click", () => notice(""));
 setInterval(() => { if (session) refresh(["agents"]).catch(() => {}); }, AGENTS_EVERY_MS); // follow() tells what is wrong
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Order, confirm, and everything about one job.
+// Confirm, everything about one job, and proof of control by hand.
 "use strict";
 
 function openConfirm(button, title, text, yes, work) {
@@ -11,31 +11,6 @@ function openConfirm(button, title, text, yes, work) {
     act(button, work);
   };
   $("confirm").showModal();
-}
-
-// The certificate of this target that is just like this, or a new one.
-async function certificateFor(target, names, keyType, connector) {
-  const same = (c) => c.agent_id === target.agent_id && c.target === target.target && c.key_type === keyType &&
-    c.connector === connector && c.on_issue === "deploy" && allNames(c.names).sort().join(" ") === [...names].sort().join(" ");
-  return state.certificates.find(same) || api.post("/certificates",
-    { agent_id: target.agent_id, target: target.target, names, key_type: keyType, connector, on_issue: "deploy" });
-}
-
-function openOrder(target) {
-  $("order-target").textContent = targetName(target.target) + " (" + targetKind(target.target) + " on " + hostOf(target.agent_id) + ")";
-  $("order-names").value = (target.names || []).join(" ");
-  $("order-connector").replaceChildren(...state.connectors.map((c) => el("option", {}, c.name)));
-  $("order-connector").value = state.default_connector;
-  $("order-form").onsubmit = (event) => {
-    event.preventDefault();
-    $("order").close();
-    act($("order-submit"), async () => {
-      const names = $("order-names").value.trim().split(/\s+/);
-      const cert = await certificateFor(target, names, $("order-key").value, $("order-connector").value);
-      await api.action("order", { certificate_id: cert.certificate_id });
-    });
-  };
-  $("order").showModal();
 }
 
 function facts(pairs) {
@@ -71,6 +46,7 @@ function showJob(job) {
   $("details-body").replaceChildren(...[
     el("p", {}, badge(job.state)),
     isOver(job) ? null : progress(job),
+    el("div", { id: "details-dcv" }),
     error ? el("p", { class: "callout" }, error.message, error.hint ? soft(error.hint) : null) : null,
     facts([["Host", hostOf(job.agent_id)], ["Asked for", timeText.format(Date.parse(job.created_at))],
       ["Took", result.duration_ms ? (result.duration_ms / 1000).toFixed(1) + " s" : ""],
@@ -83,9 +59,24 @@ function showJob(job) {
   $("details-cancel").onclick = (e) => act(e.currentTarget, () => api.post("/jobs/" + job.job_id + "/cancel", { reason: "operator" }));
 }
 
+// Where a person proves control, the job shows what must be served where.
+async function showDcv(job) {
+  const config = state.configurations.find((c) => c.certificate_id === job.certificate_id);
+  if (job.type !== "order" || isOver(job) || !config || config.dcv.method !== "manual") return;
+  const place = $("details-dcv"), path = "/certificates/" + job.certificate_id + "/dcv";
+  const dcv = await api.get(path).catch(() => null);
+  if (!dcv || dcv.state !== "dcv_pending") return;
+  place.replaceChildren(el("h3", {}, "Serve these files"),
+    el("p", { class: "soft" }, "Each address must answer with exactly this text, over plain HTTP. Then say so."),
+    el("ul", { class: "plainlist" }, dcv.challenges.map((c) => el("li", {}, el("code", {}, c.url), el("pre", { class: "short" }, c.content)))),
+    el("button", { type: "button", class: "primary", id: "dcv-ready", onclick: (e) => act(e.currentTarget, () => api.post(path + "/ready", {})) }, "They are served"));
+}
+
 async function openJob(id) {
   try {
-    showJob(await api.get("/jobs/" + id));
+    const job = await api.get("/jobs/" + id);
+    showJob(job);
+    await showDcv(job);
     if (!$("details").open) {
       $("details").showModal();
       $("details-body").scrollTop = 0;
@@ -100,6 +91,6 @@ async function renewDetails(ids) {
   if ($("details").open && ids.includes($("details").dataset.job)) await openJob($("details").dataset.job);
 }
 
-for (const [close, dialog] of [["order-cancel", "order"], ["confirm-no", "confirm"], ["details-close", "details"]]) {
+for (const [close, dialog] of [["confirm-no", "confirm"], ["details-close", "details"]]) {
   $(close).addEventListener("click", () => $(dialog).close());
 }

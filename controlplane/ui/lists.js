@@ -34,6 +34,16 @@ function showTiles() {
     el("span", { class: "soft" }, name), el("b", {}, String(value), total === null ? "" : el("small", {}, " of " + total)))));
 }
 
+function configOf(t) { return state.configurations.find((c) => c.agent_id === t.agent_id && c.target === t.target); }
+
+// What is to happen next, as it was set up.
+function planOf(c) {
+  const config = state.configurations.find((g) => g.certificate_id === c.certificate_id);
+  if (!config) return soft("no schedule");
+  if (!config.next_renewal_at) return null;
+  return soft("renewal " + (Date.parse(config.next_renewal_at) < Date.now() ? "due" : "from " + dayText.format(Date.parse(config.next_renewal_at))));
+}
+
 function certificateState(c) {
   const job = liveJob(c.certificate_id);
   if (job) return [badge(c.state), progress(job)];
@@ -44,11 +54,14 @@ function certificateState(c) {
 function showCertificates() {
   const ask = (type, c) => api.action(type, { certificate_id: c.certificate_id });
   table("certificates-list", [
-    { label: "Certificate", cls: "first", cell: (c) => [strong(allNames(c.names).join(" ")),
+    { label: "Certificate", cls: "first", cell: (c) => [c.newest_sha256
+      ? el("button", { type: "button", class: "linklike name", title: "Everything about this certificate",
+        onclick: () => openCertificate(c.current_sha256 || c.newest_sha256, { sha256: c.current_sha256 || c.newest_sha256, sans: allNames(c.names), not_after: c.served_not_after || c.not_after, key: c.key_type }) }, allNames(c.names).join(" "))
+      : strong(allNames(c.names).join(" ")),
       soft((allNames(c.names).includes(targetName(c.target)) ? targetKind(c.target) : c.target) + " on " + hostOf(c.agent_id) + " · " + c.key_type + " · " + c.connector)] },
     { label: "State", cls: "state", cell: certificateState },
-    { label: "Expires", cls: "expiry", cell: (c) => [daysLeft(c.not_after),
-      c.newest_sha256 && c.current_sha256 !== c.newest_sha256 ? soft("issued, not in service") : null].flat() },
+    { label: "Expires", cls: "expiry", cell: (c) => [daysLeft(c.served_not_after || c.not_after),
+      c.newest_sha256 && c.current_sha256 !== c.newest_sha256 ? soft(c.served_version ? "a newer one is not in service" : "issued, not in service") : null, planOf(c)].flat() },
     { label: "", cls: "actions", cell: (c) => el("div", { class: "actions" },
       button("Order", () => ask("order", c), { title: "A new certificate with a new key, deployed when it is issued" }),
       button("Deploy", () => ask("deploy", c), { disabled: !c.newest_sha256, title: "Install the newest certificate" }),
@@ -56,7 +69,7 @@ function showCertificates() {
       el("button", { type: "button", disabled: !c.deployed_version, title: "Back to the certificate before",
         onclick: (e) => openConfirm(e.currentTarget, "Roll back " + allNames(c.names)[0] + "?",
           "The certificate that was in service before is installed again, and proved by a handshake.", "Roll back", () => ask("rollback", c)) }, "Roll back")) },
-  ], state.certificates, (c) => c.certificate_id, "No certificate is managed yet. Choose Order… at a target.");
+  ], state.certificates, (c) => c.certificate_id, el("span", {}, "No certificate is managed yet. ", el("a", { class: "inline", href: "#configure" }, "Set up a target"), "."));
 }
 
 function targetCertificate(t) {
@@ -72,7 +85,7 @@ function targetCertificate(t) {
 function targetState(t) {
   const reasons = (t.reasons || []).map((r) => soft(r));
   if (!t.manageable) return [badge("not manageable"), ...(reasons.length ? reasons : [soft("the agent gave no reason")])];
-  return [t.certificate_id ? badge("managed") : badge("unmanaged", "not managed yet"), ...reasons];
+  return [t.certificate_id ? badge("managed") : badge("unmanaged", "not managed yet"), t.manager ? soft("kept by " + t.manager) : null, ...reasons];
 }
 
 function showTargets() {
@@ -85,7 +98,7 @@ function showTargets() {
     { label: "State", cls: "state", cell: targetState },
     { label: "Expires", cls: "expiry", cell: targetCertificate },
     { label: "", cls: "actions", cell: (t) => t.manageable ? el("div", { class: "actions" },
-      el("button", { type: "button", class: t.certificate_id ? "" : "accent", onclick: () => openOrder(t) }, "Order…")) : null },
+      el("a", { class: "button" + (configOf(t) ? "" : " accent"), href: wizardLink(t) }, configOf(t) ? "Change…" : "Set up…")) : null },
   ], state.targets, (t) => t.agent_id + " " + t.target, "Nothing found yet. An agent reports what it finds soon after it starts; Scan asks it again.");
 }
 
@@ -134,4 +147,5 @@ function show() {
   showTargets();
   showJobs();
   showAgents();
+  showInventory();
 }

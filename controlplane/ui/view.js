@@ -11,7 +11,7 @@ function el(tag, fields, ...children) {
     else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else if (value !== undefined && value !== null && value !== false) node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== ""));
+  node.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== ""));
   return node;
 }
 
@@ -33,7 +33,7 @@ function putRows(body, rows) {
   old.forEach((row) => row.remove());
   if (focused && !focused.isConnected) {
     const row = [...body.children].find((r) => r.dataset.id === focusRow);
-    const same = row && [...row.querySelectorAll("button")].find((b) => b.textContent === focused.textContent);
+    const same = row && [...row.querySelectorAll("button, a")].find((b) => b.textContent === focused.textContent);
     if (same) same.focus();
   }
 }
@@ -54,7 +54,7 @@ function table(id, columns, rows, key, empty) {
 }
 
 const kinds = {
-  good: ["active", "verified", "succeeded", "online", "managed"],
+  good: ["active", "verified", "succeeded", "online", "managed"], still: ["in use"],
   bad: ["failed", "rejected", "lost", "expired", "denied", "quarantined", "offline"],
   warn: ["rolled_back", "pending", "scheduled", "not manageable", "canceling"],
   busy: ["ordering", "dcv", "issued", "deploying", "leased", "running", "queued"],
@@ -98,7 +98,8 @@ function progress(job) {
   const waits = job.state === "scheduled" ? "Tries again soon" : job.state === "queued" ? "Waiting for the agent" : "Starting";
   const [text, share] = phases[job.phase] || [job.phase || waits, 3];
   const shown = job.state === "scheduled" || job.state === "queued" ? waits : text;
-  return el("div", { class: "progress" }, el("progress", { max: 100, value: Math.max(job.pct || 0, share), "aria-label": shown }), soft(shown));
+  const value = job.pct > 0 ? job.pct : share; // agents of the first version did not say how far they were
+  return el("div", { class: "progress" }, el("progress", { max: 100, value: Math.max(value, 3), "aria-label": shown }), soft(shown));
 }
 
 function issuerText(certificate) {

@@ -7,11 +7,13 @@ import tempfile
 
 import pytest
 from conftest import World
+from harness import wire
 from harness.base import until
 from selenium import webdriver
 from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from test_controlplane_files import file, put
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync")
@@ -94,12 +96,34 @@ class Page:
         return {row: self.text(f'#jobs-list tr[data-id="{row}"]') for row in self.js(
             "return [...document.querySelectorAll('#jobs-list tr[data-id]')].map(r => r.dataset.id)")}
 
+    def set_up(self):
+        """To the first step of the wizard, for the target of this test."""
+        self.js("location.hash = '#targets'")
+        self.wait(lambda: self.is_shown(self.target_row), "the target")
+        self.click(self.target_row + " a.button")
+        self.wait(lambda: self.is_shown("#w-target"), "the first step")
+
+    def step(self, title):
+        self.wait(lambda: title in self.text("#wizard-title"), f"the step '{title}'")
+
+    def next(self, title):
+        self.click("#wizard-next")
+        self.step(title)
+
+    def summary(self):
+        """Through all steps with what is filled in."""
+        self.set_up()
+        for title in ("Who issues", "What is in", "How is control", "When is it", "Is this right"):
+            self.next(title)
+
     def order(self):
-        """Through the dialog; the id of the new job, as soon as the page shows it."""
+        """Through the wizard; the id of the new job, as soon as the page shows it."""
         before = self.jobs()
-        self.click(self.target_row + " button", "Order…")
-        assert self.js("return document.getElementById('order-names').value") == self.world.server.name
-        self.click("#order-submit")
+        self.summary()
+        assert self.world.server.name in self.text("#wizard-view .summary")
+        self.click("#wizard-next")
+        self.wait(lambda: self.is_shown("#details"), "the job")
+        self.click("#details-close")
         return self.new_job(before, "Order")
 
     def new_job(self, before, name):
@@ -206,7 +230,7 @@ def test_shows_agents_and_targets_with_the_reason(page):
     assert page.all('#agents-list [data-state="online"]')
     row = f'#targets-list tr[data-id="{page.world.agent.id} nginx:{UNMANAGEABLE}"]'
     assert "$ssl_server_name" in page.text(row)
-    assert page.all(row + ' [data-state="not manageable"]') and not page.all(row + " button")
+    assert page.all(row + ' [data-state="not manageable"]') and not page.all(row + " a.button")
 
 
 def test_order_verify_and_roll_back(page):
@@ -265,17 +289,100 @@ def test_a_job_shows_its_progress_and_then_its_reason(page):
     assert not page.is_shown("#details")
 
 
-def test_what_the_control_plane_refuses_is_one_line(page):
-    page.expected = ["400", "422"]
+def test_the_wizard_says_what_is_wrong_at_the_field(page):
+    page.expected = ["400"]
+    before = page.world.plane.json("configs", "list")
     page.open()
-    page.click(page.target_row + " button", "Order…")
-    page.fill("#order-names", "no_name!")
-    page.click("#order-submit")
-    page.wait(lambda: page.is_shown("#notice"), "the notice")
-    text = page.text("#notice-text")
-    assert text and "\n" not in text and "no_name!" in text
-    page.click("#notice-close")
-    assert not page.is_shown("#notice")
+    page.set_up()
+    page.next("Who issues")
+    page.next("What is in")
+    page.fill("#w-names", "a name that is none!")
+    page.click("#wizard-next")
+    assert "none!" in page.text("#w-names-fault") and page.js("return document.activeElement.id") == "w-names"
+    assert page.js("return document.getElementById('w-names').getAttribute('aria-invalid')") == "true"
+    page.fill("#w-names", page.world.server.name)
+    page.next("How is control")
+    page.fill("#w-webroot", "www")
+    page.next("When is it")
+    page.fill("#w-days", "121")
+    page.click("#wizard-next")
+    assert "120" in page.text("#w-days-fault")
+    page.fill("#w-days", "14")
+    page.click("#wizard-back")
+    page.step("How is control")
+    assert page.js("return document.getElementById('w-webroot').value") == "www", "Back keeps what was typed"
+    page.next("When is it")
+    assert page.js("return document.getElementById('w-days').value") == "14"
+    page.next("Is this right")
+    page.js("draft.csr.key_type = 'rsa-1024'")  # what only the control plane finds
+    page.click("#wizard-save")
+    page.step("What is in")
+    assert page.text("#w-key-fault") and page.js("return document.activeElement.id") == "w-key"
+    page.click("#wizard-cancel")
+    page.wait(lambda: page.is_shown("#targets-list"), "the lists")
+    assert page.world.plane.json("configs", "list") == before
+
+
+def test_saved_without_an_order_and_changed(page):
+    page.open()
+    jobs = page.jobs()
+    page.summary()
+    page.click("#wizard-save")
+    page.wait(lambda: page.text(page.target_row + " a.button") == "Change…", "the configuration")
+    assert page.jobs().keys() == jobs.keys(), "nothing was asked to be ordered"
+    made = next(c for c in page.world.plane.json("configs", "list")["configurations"] if c["target"] == page.world.server.target)
+    assert (made["schedule"]["renew_days"], made["dcv"]["method"], made["issuer"]["connector"]) == (30, "http-01", "builtin")
+    page.set_up()
+    assert page.js("return document.getElementById('w-target').disabled"), "a configuration stays with its target"
+    for title in ("Who issues", "What is in", "How is control", "When is it"):
+        page.next(title)
+    page.fill("#w-days", "7")
+    page.next("Is this right")
+    page.world.plane.json("configs", "edit", made["id"], "--renew-days", "9")
+    page.expected = ["412"]
+    page.click("#wizard-save")
+    page.wait_text("#wizard-fault", "Somebody else")
+    assert page.world.plane.json("configs", "show", made["id"])["schedule"]["renew_days"] == 9
+
+
+def test_the_inventory_filters_on_the_server(page, tmp_path):
+    agent = wire.WireAgent(page.world.plane, tmp_path, "files-1")
+    agent.enroll(page.world.plane.token())
+    files = [file(i, days=5 if i == 7 else 90, status="managed" if i == 7 else "monitored",
+                  problems=["weak_key"] if i == 9 else []) for i in range(250)]
+    for number in range(3):
+        assert put(agent, files[number * 100:number * 100 + 100], "scn_ui", number + 1, number == 2).status == 204
+    page.open()
+    page.click("#nav a", "Inventory")
+    mine = f'#files-list tr[data-id^="{agent.id} "]'
+    page.wait(lambda: page.all("#files-list tr[data-id]"), "files")
+    page.js("document.getElementById('f-agent').value = arguments[0];"
+            "document.getElementById('f-agent').dispatchEvent(new Event('input', {bubbles: true}))", agent.id)
+    page.wait_text("#files-count", "100 of 250 files")
+    page.click("#files-more")
+    page.wait_text("#files-count", "200 of 250 files")
+    page.click("#files-more")
+    page.wait_text("#files-count", "250 of 250 files")
+    assert not page.is_shown("#files-more") and len(page.all(mine)) == 250
+    for field, value, path in (("f-days", "30", "00007"), ("f-status", "managed", "00007"), ("f-problem", "weak_key", "00009")):
+        page.js("const e = document.getElementById(arguments[0]); e.value = arguments[1];"
+                "e.dispatchEvent(new Event('input', {bubbles: true}))", field, value)
+        page.wait_text("#files-count", "1 of 1 file")
+        assert path in page.text("#files-list tbody")
+        page.js("const e = document.getElementById(arguments[0]); e.value = '';"
+                "e.dispatchEvent(new Event('input', {bubbles: true}))", field)
+        page.wait_text("#files-count", "of 250 files")
+    page.fill("#f-q", "host42.example")
+    page.wait_text("#files-count", "1 of 1 file")
+    page.click("#files-list button", "Details")
+    page.wait(lambda: page.is_shown("#details"), "the certificate")
+    text = page.text("#details-body")
+    assert "host42.example.com" in text and "/etc/ssl/00042.pem" in text and f"{42:064x}" in text
+    page.click("#details-close")
+    page.emulate(PHONE)
+    page.click("#f-reset")
+    page.wait_text("#files-count", "100 of")
+    assert page.overflow() == [0, []]
 
 
 def test_a_lost_connection_is_told_and_comes_back(page):
@@ -300,9 +407,12 @@ def test_fits_a_phone(page, scheme):
     page.click("#details summary")
     assert page.overflow() == [0, []]
     page.click("#details-close")
-    page.click(page.target_row + " button", "Order…")
+    page.set_up()
+    for title in ("Who issues", "What is in", "How is control", "When is it", "Is this right"):
+        assert page.overflow() == [0, []]
+        page.next(title)
     assert page.overflow() == [0, []]
-    page.click("#order-cancel")
+    page.click("#wizard-cancel")
     red = page.js("return Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])")
     assert (red < 64) == (scheme == "dark")
 

@@ -45,6 +45,9 @@ class ControlPlane:
                 return json.loads(line)
         return None
 
+    def ca(self):
+        return (self.data / "ca.pem").read_text()
+
     def set_faults(self, rules):
         self.faults.write_text(json.dumps(rules))
 

@@ -313,9 +313,6 @@ class WirePlane(ControlPlane):
         config["default_connector"] = default or config["connectors"][0]["name"]
         self.config.write_text(json.dumps(config))
 
-    def ca(self):
-        return (self.data / "ca.pem").read_text()
-
     @property
     def op(self):
         token = (self.data / "operator.token").read_text().strip()
