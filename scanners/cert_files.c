@@ -114,7 +114,7 @@ static enum clm_code tell_rest(struct clm_files_scan *scan, struct clm_err *err)
     clm_links_sort(&scan->hard);
     for (size_t i = 0; i < scan->hard.n && code == CLM_OK; i++) {
         if (!scan->hard.v[i].is_met) {
-            code = clm_files_one(scan, scan->hard.v[i].path, err);
+            code = clm_files_one(scan, scan->hard.v[i].path, false, err);
         }
     }
     for (size_t i = 0; i < scan->links.n && code == CLM_OK; i++) {
@@ -124,12 +124,12 @@ static enum clm_code tell_rest(struct clm_files_scan *scan, struct clm_err *err)
             realpath(scan->links.v[i].path, real) != NULL &&
             !clm_files_is_excluded(scan, real, false)) {
             scan->links.v[i].is_met = true;
-            code = clm_files_one(scan, scan->links.v[i].path, err);
+            code = clm_files_one(scan, scan->links.v[i].path, false, err);
         }
     }
     for (size_t i = 0; i < scan->used.n && code == CLM_OK; i++) {
         if (!scan->used.v[i].is_met) {
-            code = clm_files_one(scan, scan->used.v[i].path, err);
+            code = clm_files_one(scan, scan->used.v[i].path, true, err);
         }
     }
     return code;

@@ -78,9 +78,10 @@ bool clm_files_is_excluded(const struct clm_files_scan *scan, const char *path, 
 
 /* Walks every root, which may grow while links are collected. Errors: NOMEM; of the visitor. */
 CLM_MUST_USE enum clm_code clm_files_walk(struct clm_files_scan *scan, struct clm_err *err);
-/* One file by its path, outside a walk. Errors: as above. */
+/* One file by its path, outside a walk. is_used: a server reads it, so what keeps us from reading it
+ * is remarked. Errors: as above. */
 CLM_MUST_USE enum clm_code clm_files_one(struct clm_files_scan *scan, const char *path,
-                                         struct clm_err *err);
+                                         bool is_used, struct clm_err *err);
 
 /* ---- cert_files_tables.c ---- */
 

@@ -450,7 +450,8 @@ enum clm_code clm_files_walk(struct clm_files_scan *scan, struct clm_err *err)
     return code;
 }
 
-enum clm_code clm_files_one(struct clm_files_scan *scan, const char *path, struct clm_err *err)
+enum clm_code clm_files_one(struct clm_files_scan *scan, const char *path, bool is_used,
+                            struct clm_err *err)
 {
     CLM_CLEANUP(clm_fs_close_p) int fd = -1;
     struct clm_files_dir dir = {.path = ""};
@@ -466,8 +467,11 @@ enum clm_code clm_files_one(struct clm_files_scan *scan, const char *path, struc
     (void)snprintf(parent, sizeof(parent), "%.*s", (int)(slash - real), real);
     fd = open(parent[0] == '\0' ? "/" : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || is_foreign(fd)) {
-        scan->counts->unreadable++;
-        return clm_files_remark(scan, err, "'%s': its directory cannot be searched", real);
+        return is_used ? clm_files_remark(scan, err,
+                                          "'%s' is used by a server, but lies where is not looked: "
+                                          "on a network or kernel file system",
+                                          real)
+                       : CLM_OK;
     }
     dir.fd = fd;
     dir.path = parent;

@@ -162,8 +162,7 @@ static void tell_past(const struct story *s)
     }
     if (last != NULL) {
         clm_show_ago(clm_pick_int(last, "at"), s->now_s, ago, sizeof(ago));
-        clm_show_line("  last change %s: %s", ago,
-                      clm_pick_text(last, "outcome", clm_pick_text(last, "result", "?")));
+        clm_show_line("  last change %s: %s", ago, clm_pick_text(last, "result", "?"));
     }
     if (s->last_job != NULL) {
         clm_show_line(
@@ -229,9 +228,27 @@ static int print(const struct story *s)
     return status;
 }
 
+/* Times as in every shape: the host half keeps them as numbers. */
+static void set_history(const struct story *s, struct clm_json *doc)
+{
+    struct clm_json *list = clm_json_set_array(doc, "history");
+
+    for (const struct clm_json *at = clm_json_first(clm_json_get(s->reply, "history")); at != NULL;
+         at = clm_json_next(at)) {
+        struct clm_json *one = clm_json_add_object(list);
+        char when[CLM_TIME_TEXT_SIZE];
+
+        for (const struct clm_json *m = clm_json_first(at); m != NULL; m = clm_json_next(m)) {
+            clm_json_set_copy(one, clm_json_key(m), m);
+        }
+        clm_time_format(clm_pick_int(at, "at"), when);
+        clm_json_set_str(one, "at", when);
+    }
+}
+
 static int print_json(const struct story *s, const struct clm_inventory *inventory)
 {
-    static const char *const members[] = {"files", "policy", "plan", "generations", "history"};
+    static const char *const members[] = {"files", "policy", "plan", "generations"};
     struct clm_json *doc = clm_json_new_object();
     CLM_CLEANUP(clm_json_free_p) struct clm_json *all = clm_json_new_object();
     char step[CLM_ERR_MSG_MAX + 64];
@@ -242,6 +259,7 @@ static int print_json(const struct story *s, const struct clm_inventory *invento
     for (size_t i = 0; i < CLM_ARRAY_LEN(members); i++) {
         clm_json_set_copy(doc, members[i], clm_json_get(s->reply, members[i]));
     }
+    set_history(s, doc);
     clm_json_set_copy(doc, "last_job", s->last_job);
     next_step(s, step, sizeof(step), &status);
     clm_json_set_str(doc, "next", step);

@@ -157,18 +157,20 @@ def _commands(world):
     return {
         "status": ("status",), "scan": ("scan",), "verify": ("verify",), "jobs": ("jobs",),
         "job": ("job", world.job["id"]), "history": ("history",), "plan": ("plan", world.server.target),
+        "certs": ("certs",), "explain": ("explain", world.server.target),
         "doctor": ("doctor",), "config-check": ("config", "check"), "version": ("version",),
     }
 
 
-LOOKING = ("status", "scan", "verify", "jobs", "job", "history", "plan", "doctor", "config-check", "version")
+LOOKING = ("status", "scan", "verify", "jobs", "job", "history", "plan", "certs", "explain", "doctor", "config-check",
+           "version")
 TABLES = ("status", "scan", "verify", "jobs", "history")
 
 
 def test_every_shape_has_a_page_and_every_page_is_tested():
     listed = set(re.findall(r"\| `clmbot\.([\w-]+)` \| \[", (PAGES / "README.md").read_text()))
-    assert listed == set(LOOKING) | {"rollback", "enroll"}
-    assert {p.stem for p in PAGES.glob("*.md")} == listed | {"README", "parts", "inventory"}
+    assert listed == set(LOOKING) | {"rollback", "enroll", "keystore"}
+    assert {p.stem for p in PAGES.glob("*.md")} == listed | {"README", "parts", "csr", "inventory"}
 
 
 @pytest.mark.parametrize("name", LOOKING)
@@ -178,6 +180,7 @@ def test_json_is_what_its_page_says(calm, name):
     doc = json.loads(done.stdout)
     # doctor has a note where systemd does not run; other servers of this host have a say in the rest
     expected = {"status": lambda: _expected(doc), "doctor": lambda: done.returncode if done.returncode < 2 else 0,
+                "certs": lambda: 1 if any(f["problems"] for f in doc["files"]) else 0,
                 "verify": lambda: 0 if all(t["ok"] for t in doc["targets"]) else 3}.get(name, lambda: 0)()
     assert done.returncode == expected, done
     check_page(name, doc)
