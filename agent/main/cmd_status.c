@@ -323,6 +323,27 @@ static void print_job(const struct clm_json *job)
     }
 }
 
+static void print_list(const struct clm_json *effects, const char *member, const char *title)
+{
+    for (const struct clm_json *at = clm_json_first(clm_json_get(effects, member)); at != NULL;
+         at = clm_json_next(at)) {
+        clm_show_line("%-8s %s", title, clm_json_text(at) != NULL ? clm_json_text(at) : "?");
+        title = "";
+    }
+}
+
+/* What is worth knowing of a job that nevertheless went well. */
+static void print_remarks(const struct clm_json *job)
+{
+    const struct clm_json *effects = clm_json_get(clm_json_get(job, "result"), "effects");
+
+    if (*clm_pick_text(effects, "note", "") != '\0') {
+        clm_show_line("note     %s", clm_pick_text(effects, "note", ""));
+    }
+    print_list(effects, "ca_changes", "changed");
+    print_list(effects, "left_out", "left out");
+}
+
 int clm_cmd_job(const struct clm_cli_args *args, void *ctx)
 {
     CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
@@ -342,6 +363,7 @@ int clm_cmd_job(const struct clm_cli_args *args, void *ctx)
     }
     job = clm_json_get(reply, "job");
     print_job(job);
+    print_remarks(job);
     table = clm_table_new(step_columns, CLM_ARRAY_LEN(step_columns));
     for (const struct clm_json *at =
              clm_json_first(clm_json_get(clm_json_get(job, "result"), "steps"));
