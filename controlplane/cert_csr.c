@@ -33,10 +33,12 @@ static enum clm_code take_upload(struct clm_cp_cert_draft *draft, const struct c
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
     CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info info = {.must_staple = false};
-    enum clm_code code = clm_csr_from_text(spec->csr_pem, &der, &info, err);
+    struct clm_err why = {.code = CLM_OK};
+    enum clm_code code = clm_csr_from_text(spec->csr_pem, &der, &info, &why);
 
-    if (code != CLM_OK) {
-        return clm_err_wrap(err, code == CLM_E_NOMEM ? code : CLM_E_INVAL, "/csr/csr_pem");
+    if (code != CLM_OK) { /* whatever it is, the operator's text is at fault */
+        return clm_err_set(err, code == CLM_E_NOMEM ? code : CLM_E_INVAL, "/csr/csr_pem: %s",
+                           why.msg);
     }
     if (info.key_type == CLM_KEY_OTHER) {
         return clm_err_set(err, CLM_E_INVAL, "/csr/csr_pem: its key is of none of the known types");
