@@ -309,18 +309,28 @@ static size_t leaf_of(const struct view *v, const struct clm_p12_bag *key)
     return leaf;
 }
 
+/* The JDK writes a certificate that is trusted and in a chain twice: then the other one is meant. */
 static size_t issuer_of(const struct view *v, const struct clm_p12_bag *cert)
 {
+    const struct clm_p12_bag *bags = v->p12->bags;
     uint64_t hash = hash_span(&cert->issuer);
     size_t first = index_first(&v->by_subject, hash);
+    size_t found = CLM_P12_NONE;
 
     for (size_t i = first;
          i < v->by_subject.n && i < first + LOOK_AT && v->by_subject.v[i].hash == hash; i++) {
-        if (is_same(&v->p12->bags[v->by_subject.v[i].bag].subject, &cert->issuer)) {
-            return v->by_subject.v[i].bag;
+        size_t bag = v->by_subject.v[i].bag;
+
+        if (found != CLM_P12_NONE
+                ? !bags[bag].java_trusts && is_same(&bags[bag].value, &bags[found].value)
+                : is_same(&bags[bag].subject, &cert->issuer)) {
+            found = bag;
+            if (!bags[bag].java_trusts) {
+                break;
+            }
         }
     }
-    return CLM_P12_NONE;
+    return found;
 }
 
 /* Bags of the chain, leaf first; returns how many. */
@@ -432,6 +442,22 @@ static enum clm_code add_entry(struct view *v, size_t bag_i, enum clm_entry_kind
     return code;
 }
 
+/* The JDK writes an issuer once for each chain it is in: copies of it are no entries either. */
+static void mark_copies(struct view *v, size_t cert)
+{
+    struct clm_p12_bag *bags = v->p12->bags;
+    uint64_t hash = hash_span(&bags[cert].subject);
+
+    for (size_t i = index_first(&v->by_subject, hash);
+         i < v->by_subject.n && v->by_subject.v[i].hash == hash; i++) {
+        struct clm_p12_bag *bag = &bags[v->by_subject.v[i].bag];
+
+        if (!bag->java_trusts && is_same(&bag->value, &bags[cert].value)) {
+            bag->is_used = true;
+        }
+    }
+}
+
 /* Which certificates are in a chain must be known before the others are shown. */
 static void mark_used(struct view *v)
 {
@@ -445,7 +471,36 @@ static void mark_used(struct view *v)
         }
         n = chain_of(v, leaf_of(v, bag), chain);
         for (size_t k = 0; k < n; k++) {
-            v->p12->bags[chain[k]].is_used = true;
+            if (!v->p12->bags[chain[k]].is_used) {
+                v->p12->bags[chain[k]].is_used = true;
+                mark_copies(v, chain[k]);
+            }
+        }
+    }
+}
+
+/* The JDK writes an intermediate once for each key: the copies belong to the chain as well. */
+static void mark_copies(struct view *v)
+{
+    struct clm_p12_bag *bags = v->p12->bags;
+
+    for (size_t i = 0; i < v->p12->n_bags; i++) {
+        uint64_t hash;
+        size_t first;
+
+        if (bags[i].kind != CLM_P12_CERT || bags[i].is_used || bags[i].java_trusts) {
+            continue;
+        }
+        hash = hash_span(&bags[i].subject);
+        first = index_first(&v->by_subject, hash);
+        for (size_t k = first;
+             k < v->by_subject.n && k < first + LOOK_AT && v->by_subject.v[k].hash == hash; k++) {
+            const struct clm_p12_bag *other = &bags[v->by_subject.v[k].bag];
+
+            if (other->is_used && is_same(&other->value, &bags[i].value)) {
+                bags[i].is_used = true;
+                break;
+            }
         }
     }
 }
@@ -479,6 +534,7 @@ enum clm_code clm_p12_view(struct clm_keystore *store, struct clm_err *err)
 
     if (index_make(&v)) {
         mark_used(&v);
+        mark_copies(&v);
         code = add_entries(&v, err);
     } else {
         code = clm_err_set(err, CLM_E_NOMEM, "keystore: no memory");
