@@ -15,8 +15,11 @@
 #include "deployers/deployers.h"
 #include "deployers/pem_server.h"
 
-#define RESTART_DEADLINE_MS 120000u /* a virtual machine and its applications; design.md 6 */
-#define KEY_MODE            0640u   /* root's, readable by Tomcat's group */
+#define RESTART_DEADLINE_MS 120000u      /* a virtual machine and its applications; design.md 6 */
+#define MANAGER_TIMEOUT_MS  10000u       /* it answers within milliseconds */
+#define ANSWER_MAX          4096u        /* bytes; serverinfo takes some hundreds */
+#define INFO_PATH           "serverinfo" /* a request that changes nothing */
+#define KEY_MODE            0640u        /* root's, readable by Tomcat's group */
 #define CERT_MODE           0644u
 
 static const struct {
@@ -190,24 +193,106 @@ static bool may_restart(const struct clm_io *io, const struct clm_service *servi
            clm_policy_check_restart(io->policy, service->unit, NULL) == CLM_OK;
 }
 
+/* "Authorization: Basic ..." (RFC 7617) */
+static enum clm_code make_header(const struct clm_io *io, const struct clm_step *step,
+                                 struct clm_buf *out, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done)
+    struct clm_buf pair = CLM_BUF_SECRET_INIT(sizeof(step->user) + CLM_SECRET_MAX + 1);
+    enum clm_code code = clm_buf_addf(&pair, err, "%s:", step->user);
+
+    if (code == CLM_OK) {
+        code = clm_secret_read(io, step->password, &pair, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_buf_add_str(out, "Authorization: Basic ", err);
+    }
+    return code == CLM_OK ? clm_b64_encode(pair.data, pair.len, out, err) : code;
+}
+
+/* A request that changes nothing, to the same application: wrong credentials are found before
+ * anything is written. *out: it is there and answers. */
+static enum clm_code ask_manager(const struct clm_io *io, const struct clm_step *step, bool *out,
+                                 struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done)
+    struct clm_buf header = CLM_BUF_SECRET_INIT(2 * (sizeof(step->user) + CLM_SECRET_MAX));
+    const char *headers[2] = {NULL, NULL};
+    struct clm_http_response answer = {.status = 0};
+    char url[sizeof(step->url)];
+    const struct clm_http_request request = {.method = "GET",
+                                             .url = url,
+                                             .headers = headers,
+                                             .response_max = ANSWER_MAX,
+                                             .timeout_ms = MANAGER_TIMEOUT_MS};
+    enum clm_code code = clm_str_fmt(url, sizeof(url), err, "%.*s" INFO_PATH,
+                                     (int)(strstr(step->url, "sslReload") - step->url), step->url);
+
+    if (code == CLM_OK) {
+        code = make_header(io, step, &header, err);
+    }
+    if (code != CLM_OK) {
+        return code;
+    }
+    headers[0] = clm_buf_str(&header);
+    code = io->http(io->ctx, &request, &answer, err);
+    *out =
+        code == CLM_OK && answer.status == 200 && clm_str_starts(clm_buf_str(&answer.body), "OK -");
+    clm_buf_done(&answer.body);
+    if (code == CLM_OK && (answer.status == 401 || answer.status == 403)) {
+        return clm_err_set(err, CLM_E_CONFIG,
+                           "the manager at '%s' refused user '%s' (status %d): "
+                           "policy.tomcat_manager needs a user with the role manager-script and "
+                           "its password",
+                           url, step->user, answer.status);
+    }
+    return code == CLM_E_NET ? CLM_OK : code; /* nobody there: it is no way to reload */
+}
+
+/* Sets *out if step now is a request to the manager. */
+static enum clm_code try_manager(const struct clm_io *io, const char *url, struct clm_step *step,
+                                 bool *out, struct clm_err *err)
+{
+    enum clm_code code = clm_str_copy(step->url, sizeof(step->url), url, err);
+
+    *out = false;
+    if (code != CLM_OK || url[0] == '\0' || io->policy == NULL ||
+        io->policy->tomcat_manager.user[0] == '\0') {
+        step->url[0] = '\0';
+        return code;
+    }
+    memcpy(step->user, io->policy->tomcat_manager.user, sizeof(step->user));
+    code = clm_str_fmt(step->password, sizeof(step->password), err, CLM_SECRET_FILE "%s",
+                       io->policy->tomcat_manager.password_file);
+    if (code == CLM_OK) {
+        code = ask_manager(io, step, out, err);
+    }
+    if (!*out) {
+        step->url[0] = '\0';
+        step->user[0] = '\0';
+        step->password[0] = '\0';
+    }
+    return code;
+}
+
 /* url: of the manager; "" it cannot help. Best first: nobody notices; connections are lost; later. */
 static enum clm_code add_reload(const struct clm_io *io, const struct clm_service *service,
                                 const char *url, struct clm_plan *plan, struct clm_err *err)
 {
     struct clm_step *step = add_step(plan, CLM_STEP_RELOAD, err);
+    bool can_manage = false;
     enum clm_code code;
 
     if (step == NULL) {
         return CLM_E_NOMEM;
     }
-    if (url[0] != '\0' && io->policy != NULL && io->policy->tomcat_manager.user[0] != '\0') {
+    code = try_manager(io, url, step, &can_manage, err);
+    if (code != CLM_OK) {
+        return code;
+    }
+    if (can_manage) {
         step->how = CLM_RELOAD_MANAGER;
-        memcpy(step->user, io->policy->tomcat_manager.user, sizeof(step->user));
-        code = clm_str_copy(step->url, sizeof(step->url), url, err);
-        return code == CLM_OK
-                   ? clm_str_fmt(step->password, sizeof(step->password), err, CLM_SECRET_FILE "%s",
-                                 io->policy->tomcat_manager.password_file)
-                   : code;
+        return CLM_OK;
     }
     if (may_restart(io, service)) {
         step->how = CLM_RELOAD_RESTART;
@@ -238,7 +323,7 @@ static enum clm_code make(const struct clm_io *io, const struct clm_tomcat *tomc
     const struct clm_tomcat_pair *pair = find_pair(tomcat, target, &connector);
     bool is_pem = strcmp(target->store_type, "pem") == 0;
     bool is_first;
-    char url[sizeof(out->steps->url)] = "";
+    char url[CLM_TOMCAT_URL_SIZE] = "";
     enum clm_code code;
 
     if (pair == NULL) {
@@ -251,8 +336,10 @@ static enum clm_code make(const struct clm_io *io, const struct clm_tomcat *tomc
            : is_pem ? clm_pem_puts(io, out, target, err)
                     : put_entry(out, target, err);
     if (code == CLM_OK && !is_first && !is_too_old(service)) {
-        code = clm_tomcat_manager_url(io, tomcat, connector->service, pair->host_name, url,
-                                      sizeof(url), err);
+        const struct clm_tomcat_wish wish = {
+            .process = service, .service = connector->service, .host_name = pair->host_name};
+
+        code = clm_tomcat_manager_url(io, tomcat, &wish, url, err);
     }
     if (code == CLM_OK) {
         code = add_reload(io, service, url, out, err);

@@ -23,9 +23,11 @@
 #include "agent/model/io.h"
 #include "agent/model/probe.h"
 #include "agent/model/secret.h"
+#include "agent/model/target.h"
 
 #define CLM_TOMCAT_CONNECTORS_MAX 256
 #define CLM_TOMCAT_VALUE_MAX      ((size_t)8192) /* bytes of one attribute, replaced */
+#define CLM_TOMCAT_URL_SIZE       512
 #define CLM_TOMCAT_DEFAULT_HOST   "_default_"
 #define CLM_TOMCAT_PASSWORD       "changeit" /* Tomcat's default, which everybody knows */
 
@@ -180,18 +182,23 @@ CLM_MUST_USE enum clm_code clm_tomcat_secret_find(const struct clm_io *io, const
 
 /* ---- Tomcat's manager ---- */
 
+/* What a manager would be asked for. */
+struct clm_tomcat_wish {
+    const struct clm_service *process;  /* whose listeners count: credentials go to nobody else */
+    const struct clm_xml_node *service; /* of the certificate's connector; the manager's, too */
+    const char *host_name;              /* of the SSLHostConfig */
+};
+
 /*
  * clm_tomcat_manager_url() - where the manager can be asked to read this host's files again
  *
- * In      service    the element Service of the connector that serves the certificate
- *         host_name  of the SSLHostConfig
  * Out     dst  "http://127.0.0.1:8080/manager/text/sslReload?tlsHostName=..."; "" there is no way
  * Errors  LIMIT, NOMEM
  */
 CLM_MUST_USE enum clm_code clm_tomcat_manager_url(const struct clm_io *io,
                                                   const struct clm_tomcat *tomcat,
-                                                  const struct clm_xml_node *service,
-                                                  const char *host_name, char *dst, size_t size,
+                                                  const struct clm_tomcat_wish *wish,
+                                                  char dst[CLM_TOMCAT_URL_SIZE],
                                                   struct clm_err *err);
 
 #endif

@@ -103,25 +103,35 @@ static const char *loopback_of(const struct clm_tomcat_connector *connector)
     return clm_str_starts(connector->addr, "127.") ? connector->addr : NULL;
 }
 
+static bool listens(const struct clm_service *process, uint16_t port)
+{
+    for (size_t i = 0; i < process->n_listeners; i++) {
+        if (process->listeners[i].port == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum clm_code clm_tomcat_manager_url(const struct clm_io *io, const struct clm_tomcat *tomcat,
-                                     const struct clm_xml_node *service, const char *host_name,
-                                     char *dst, size_t size, struct clm_err *err)
+                                     const struct clm_tomcat_wish *wish,
+                                     char dst[CLM_TOMCAT_URL_SIZE], struct clm_err *err)
 {
     bool found = false;
-    enum clm_code code = find_manager(io, tomcat, service, &found, err);
+    enum clm_code code = find_manager(io, tomcat, wish->service, &found, err);
 
     dst[0] = '\0';
-    if (code != CLM_OK || !found || !is_plain(host_name)) {
+    if (code != CLM_OK || !found || !is_plain(wish->host_name)) {
         return code;
     }
     for (size_t i = 0; i < tomcat->n_connectors; i++) {
         const struct clm_tomcat_connector *connector = &tomcat->connectors[i];
         const char *addr = loopback_of(connector);
 
-        if (connector->service == service && connector->is_http && !connector->is_tls &&
-            connector->port != 0 && addr != NULL) {
-            return clm_str_fmt(dst, size, err, "http://%s:%u" PATH_OF_RELOAD "%s", addr,
-                               connector->port, host_name);
+        if (connector->service == wish->service && connector->is_http && !connector->is_tls &&
+            listens(wish->process, connector->port) && addr != NULL) {
+            return clm_str_fmt(dst, CLM_TOMCAT_URL_SIZE, err, "http://%s:%u" PATH_OF_RELOAD "%s",
+                               addr, connector->port, wish->host_name);
         }
     }
     return CLM_OK;

@@ -17,7 +17,16 @@
 #define BASE   "/srv/t"
 #define CONFIG BASE "/conf/server.xml"
 
+/* What the pretended manager says. */
+struct manager {
+    int status; /* 0: nobody there */
+    const char *body;
+    enum clm_code code;
+    unsigned asked;
+};
+
 struct fixture {
+    struct manager manager;
     char root[PATH_MAX];
     struct root_io io;
     struct clm_policy policy;
@@ -29,7 +38,33 @@ struct fixture {
     struct clm_err err;
 };
 
-static const struct root_io_owner owners[] = {{"/proc/70", 998, 997, 0}, {NULL, 0, 0, 0}};
+static const struct root_io_owner owners[] = {
+    {"/proc/70", 998, 997, 0}, {"/etc/clmbot/tomcat", 0, 0, 0600}, {NULL, 0, 0, 0}};
+
+/* The only fixture there is at a time: root_io has no place for a manager. */
+static struct manager *manager_now(void *ctx)
+{
+    return &((struct fixture *)((char *)ctx - offsetof(struct fixture, io)))->manager;
+}
+
+static enum clm_code answer(void *ctx, const struct clm_http_request *request,
+                            struct clm_http_response *out, struct clm_err *err)
+{
+    struct manager *manager = manager_now(ctx);
+
+    manager->asked++;
+    assert_string_equal(request->url, "http://127.0.0.1:8080/manager/text/serverinfo");
+    assert_string_equal(request->method, "GET");
+    assert_string_equal(request->headers[0],
+                        "Authorization: Basic Y2xtYm90OnNlY3JldA=="); /* clmbot:secret */
+    assert_null(request->headers[1]);
+    if (manager->code != CLM_OK) {
+        return clm_err_set(err, manager->code, "127.0.0.1 port 8080: no");
+    }
+    out->status = manager->status;
+    out->body = CLM_BUF_INIT(request->response_max);
+    return clm_buf_add_str(&out->body, manager->body, err);
+}
 
 static int set_up(void **state)
 {
@@ -37,11 +72,15 @@ static int set_up(void **state)
         "/usr/bin/java\0-Dcatalina.base=" BASE "\0org.apache.catalina.startup.Bootstrap\0start";
     struct fixture *f = calloc(1, sizeof(*f));
     struct clm_endpoint *endpoint;
+    struct clm_listener *listener;
 
     root_io_temp(f->root);
     root_io_init(&f->io, f->root);
     f->io.owners = owners;
+    assert_ptr_equal(f->io.io.ctx, &f->io);
     f->io.io.policy = &f->policy;
+    f->io.io.http = answer;
+    f->manager = (struct manager){.status = 200, .body = "OK - Server info\n"};
     root_io_write(f->root, "/proc/70/cmdline", cmdline, sizeof(cmdline));
     f->bundle = (struct clm_bundle)CLM_BUNDLE_INIT;
     f->unit = (struct clm_unit){.name = "tomcat.service", .state = CLM_UNIT_ACTIVE, .main_pid = 70};
@@ -62,6 +101,9 @@ static int set_up(void **state)
     endpoint = clm_target_add_endpoint(f->target);
     strcpy(endpoint->addr, "127.0.0.1");
     endpoint->port = 8443;
+    listener = clm_service_add_listener(&f->service);
+    strcpy(listener->addr, "127.0.0.1");
+    listener->port = 8080;
     *state = f;
     return 0;
 }
@@ -161,6 +203,7 @@ static void assert_plan(struct fixture *f, const char *want)
 static void deploy_manager(struct fixture *f)
 {
     root_io_text(f->root, BASE "/conf/Catalina/localhost/manager.xml", "<Context/>");
+    root_io_text(f->root, "/etc/clmbot/tomcat", "secret\n");
     strcpy(f->policy.tomcat_manager.user, "clmbot");
     strcpy(f->policy.tomcat_manager.password_file, "/etc/clmbot/tomcat");
 }
@@ -212,6 +255,42 @@ static void the_manager_needs_credentials_and_a_version_that_can(void **state)
     assert_plan(f, PUT_PAIR "reload none \nverify 1 in 30000\n");
     f->io.io.policy = NULL;
     assert_plan(f, PUT_PAIR "reload none \nverify 1 in 30000\n");
+}
+
+static void a_manager_that_is_not_there_is_not_used(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, PEM);
+    deploy_manager(f);
+    f->manager.status = 404;
+    assert_plan(f, PUT_PAIR "reload none \nverify 1 in 30000\n");
+    f->manager = (struct manager){.status = 200, .body = "<html>FAIL - no"};
+    assert_plan(f, PUT_PAIR "reload none \nverify 1 in 30000\n");
+    f->manager = (struct manager){.code = CLM_E_NET};
+    assert_plan(f, PUT_PAIR "reload none \nverify 1 in 30000\n");
+    assert_int_equal(f->manager.asked, 1);
+    f->service.listeners[0].port = 8079; /* somebody else listens where the manager would */
+    assert_plan(f, PUT_PAIR "reload none \nverify 1 in 30000\n");
+    assert_int_equal(f->manager.asked, 1);
+}
+
+static void wrong_credentials_refuse_the_plan(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, PEM);
+    deploy_manager(f);
+    f->manager = (struct manager){.status = 401, .body = ""};
+    assert_int_equal(make(f), CLM_E_CONFIG);
+    assert_non_null(strstr(f->err.msg, "policy.tomcat_manager"));
+    assert_null(strstr(f->err.msg, "secret"));
+    f->manager.status = 403;
+    assert_int_equal(make(f), CLM_E_CONFIG);
+    f->manager = (struct manager){.code = CLM_E_TIMEOUT};
+    assert_int_equal(make(f), CLM_E_TIMEOUT);
+    strcpy(f->policy.tomcat_manager.password_file, "/etc/clmbot/none");
+    assert_int_equal(make(f), CLM_E_NOTFOUND);
 }
 
 static void a_restart_takes_longer_and_needs_leave(void **state)
@@ -340,6 +419,8 @@ int main(void)
         TEST(nobody_may_restart_it_so_it_waits),
         TEST(the_manager_reads_files_again),
         TEST(the_manager_needs_credentials_and_a_version_that_can),
+        TEST(a_manager_that_is_not_there_is_not_used),
+        TEST(wrong_credentials_refuse_the_plan),
         TEST(a_restart_takes_longer_and_needs_leave),
         TEST(one_entry_of_a_keystore_is_put),
         TEST(the_first_certificate_is_named_in_server_xml),

@@ -422,13 +422,15 @@ static void the_default_keystore_is_the_users(void **state)
 
 static void assert_manager(struct fixture *f, const char *xml, const char *host, const char *want)
 {
-    char url[512];
+    struct clm_listener listeners[] = {
+        {"127.0.0.1", 8080, false}, {"127.0.0.9", 8081, false}, {"127.0.0.1", 8443, true}};
+    struct clm_service process = {.listeners = listeners, .n_listeners = 3};
+    struct clm_tomcat_wish wish = {.process = &process, .host_name = host};
+    char url[CLM_TOMCAT_URL_SIZE];
 
     load_well(f, xml);
-    assert_int_equal(clm_tomcat_manager_url(&f->io.io, &f->tomcat,
-                                            clm_xml_child(f->tomcat.xml.root, "Service", NULL),
-                                            host, url, sizeof(url), &f->err),
-                     CLM_OK);
+    wish.service = clm_xml_child(f->tomcat.xml.root, "Service", NULL);
+    assert_int_equal(clm_tomcat_manager_url(&f->io.io, &f->tomcat, &wish, url, &f->err), CLM_OK);
     assert_string_equal(url, want);
 }
 
@@ -454,6 +456,7 @@ static void the_manager_is_asked_where_it_is(void **state)
                    SERVER("<Connector port='8443' SSLEnabled='true'/>"
                           "<Connector port='8009' protocol='AJP/1.3'/>" ENGINE),
                    "a", "");
+    assert_manager(f, SERVER("<Connector port='8079'/>" ENGINE), "a", ""); /* not its own */
     assert_manager(f, SERVER("<Connector port='8080'/>" ENGINE), "a&path=/x", "");
     assert_manager(f,
                    SERVER("<Connector port='8080'/><Engine name='Cat' defaultHost='other'>"
