@@ -442,22 +442,6 @@ static enum clm_code add_entry(struct view *v, size_t bag_i, enum clm_entry_kind
     return code;
 }
 
-/* The JDK writes an issuer once for each chain it is in: copies of it are no entries either. */
-static void mark_copies(struct view *v, size_t cert)
-{
-    struct clm_p12_bag *bags = v->p12->bags;
-    uint64_t hash = hash_span(&bags[cert].subject);
-
-    for (size_t i = index_first(&v->by_subject, hash);
-         i < v->by_subject.n && v->by_subject.v[i].hash == hash; i++) {
-        struct clm_p12_bag *bag = &bags[v->by_subject.v[i].bag];
-
-        if (!bag->java_trusts && is_same(&bag->value, &bags[cert].value)) {
-            bag->is_used = true;
-        }
-    }
-}
-
 /* Which certificates are in a chain must be known before the others are shown. */
 static void mark_used(struct view *v)
 {
@@ -471,10 +455,7 @@ static void mark_used(struct view *v)
         }
         n = chain_of(v, leaf_of(v, bag), chain);
         for (size_t k = 0; k < n; k++) {
-            if (!v->p12->bags[chain[k]].is_used) {
-                v->p12->bags[chain[k]].is_used = true;
-                mark_copies(v, chain[k]);
-            }
+            v->p12->bags[chain[k]].is_used = true;
         }
     }
 }
