@@ -248,19 +248,20 @@ static const struct {
     uint32_t mode;
     enum clm_file_format format;
 } files_of[SCENE__COUNT][SCENE_FILES_MAX] = {
-    [SCENE_PAIR] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644}, {"site.key", CLM_CONTENT_KEY, 0600}},
-    [SCENE_THREE] = {{"site.crt", CLM_CONTENT_LEAF, 0644},
-                     {"chain.crt", CLM_CONTENT_CHAIN, 0640},
-                     {"site.key", CLM_CONTENT_KEY, 0400}},
-    [SCENE_COMBINED] = {{"site.pem", CLM_CONTENT_KEY_FULLCHAIN, 0600}},
-    [SCENE_FIRST] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644},
-                     {"site.key", CLM_CONTENT_KEY, 0600}},
-    [SCENE_STORE] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644},
+    [SCENE_PAIR] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644, CLM_FORMAT_PEM},
+                    {"site.key", CLM_CONTENT_KEY, 0600, CLM_FORMAT_PEM}},
+    [SCENE_THREE] = {{"site.crt", CLM_CONTENT_LEAF, 0644, CLM_FORMAT_PEM},
+                     {"chain.crt", CLM_CONTENT_CHAIN, 0640, CLM_FORMAT_PEM},
+                     {"site.key", CLM_CONTENT_KEY, 0400, CLM_FORMAT_PEM}},
+    [SCENE_COMBINED] = {{"site.pem", CLM_CONTENT_KEY_FULLCHAIN, 0600, CLM_FORMAT_PEM}},
+    [SCENE_FIRST] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644, CLM_FORMAT_PEM},
+                     {"site.key", CLM_CONTENT_KEY, 0600, CLM_FORMAT_PEM}},
+    [SCENE_STORE] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644, CLM_FORMAT_PEM},
                      {"store.jks", CLM_CONTENT_KEY_FULLCHAIN, 0600, CLM_FORMAT_JKS},
-                     {"site.key", CLM_CONTENT_KEY, 0600}},
-    [SCENE_EDIT] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644},
-                    {"server.xml", CLM_CONTENT_EDIT, 0640},
-                    {"site.key", CLM_CONTENT_KEY, 0600}},
+                     {"site.key", CLM_CONTENT_KEY, 0600, CLM_FORMAT_PEM}},
+    [SCENE_EDIT] = {{"site.crt", CLM_CONTENT_FULLCHAIN, 0644, CLM_FORMAT_PEM},
+                    {"server.xml", CLM_CONTENT_EDIT, 0640, CLM_FORMAT_PEM},
+                    {"site.key", CLM_CONTENT_KEY, 0600, CLM_FORMAT_PEM}},
 };
 
 static void add_step_files(struct scene *scene)

@@ -256,114 +256,112 @@ static void an_argument_that_is_no_utf8_is_refused_not_changed(void **state)
 #define STEP(text) "{'target':'nginx:a','deployer':'nginx','steps':[" text "]}"
 #define PUT        "'kind':'file.put','content':'key','may_create':true,'mode':384,'uid':0,'gid':0"
 
+static const struct {
+    const char *in;
+    enum clm_code code;
+    const char *why;
+} bad_plans[] = {
+    {"{'deployer':'nginx','steps':[]}", CLM_E_PARSE, "target"},
+    {"{'target':'Nginx:a','deployer':'nginx','steps':[]}", CLM_E_PARSE,
+     "plan: 'target': 'Nginx:a' is not a target id"},
+    {"{'target':'nginx:a','deployer':'','steps':[]}", CLM_E_PARSE, "'deployer': is empty"},
+    {"{'target':'nginx:a','deployer':'nginx'}", CLM_E_PARSE, "steps"},
+    {"{'target':'nginx:a','deployer':'nginx','steps':[],'more':1}", CLM_E_PARSE, "more"},
+    {STEP("1"), CLM_E_PARSE, "plan: steps/0: not an object"},
+    {STEP("{}"), CLM_E_PARSE, "kind"},
+    {STEP("{'kind':'file.remove'}"), CLM_E_PARSE,
+     "plan: steps/0: 'kind': unknown value 'file.remove'"},
+    {STEP("{'kind':'file.put','content':'leaf','path':'/a','may_create':true,'mode':0,'uid':0,"
+          "'gid':0,'format':'zip'}"),
+     CLM_E_PARSE, "'format': unknown value 'zip'"},
+    {STEP("{'kind':'file.put','content':'key','path':'/a','may_create':true,'mode':0,'uid':0,"
+          "'gid':0,'format':'pkcs7'}"),
+     CLM_E_PARSE, "'format': 'pkcs7' cannot hold content 'key'"},
+    {STEP("{'kind':'file.put','content':'fullchain','path':'/a','may_create':true,'mode':0,"
+          "'uid':0,'gid':0,'format':'der'}"),
+     CLM_E_PARSE, "cannot hold content 'fullchain'"},
+    {STEP("{" PUT ",'path':'/a','format':'jks'}"), CLM_E_PARSE,
+     "'store_password': a keystore needs one"},
+    {STEP("{" PUT ",'path':'/a','format':'jks','store_password':'secret'}"), CLM_E_PARSE,
+     "'store_password': not a reference to a password"},
+    {STEP("{" PUT ",'path':'/a','format':'jks','store_password':'file:pw'}"), CLM_E_PARSE,
+     "'store_password': not a reference"},
+    {STEP("{" PUT ",'path':'/a','alias':'x'}"), CLM_E_PARSE, "'alias': for keystores only"},
+    {STEP("{" PUT ",'path':'/a','format':'der','key_password':'known:x'}"), CLM_E_PARSE,
+     "'key_password': for keystores and private keys in PEM only"},
+    {STEP("{" PUT ",'path':'/a','expect_sha256':'00'}"), CLM_E_PARSE, "expect_sha256"},
+    {STEP("{" PUT ",'path':'/a','edits':[{'offset':0,'len':0,'text':''}]}"), CLM_E_PARSE,
+     "'edits': for content 'edit' only"},
+    {STEP("{'kind':'file.put','content':'edit','path':'/a','may_create':false,'mode':0,'uid':0,"
+          "'gid':0,'expect_sha256':'" SHA "'}"),
+     CLM_E_PARSE, "needs edits and 'expect_sha256'"},
+    {STEP("{'kind':'file.put','content':'edit','path':'/a','may_create':false,'mode':0,'uid':0,"
+          "'gid':0,'expect_sha256':'" SHA "','edits':[{'offset':3,'len':2,'text':'a'},"
+          "{'offset':4,'len':0,'text':'b'}]}"),
+     CLM_E_PARSE, "'edits': 1 overlaps the one before it"},
+    {STEP("{'kind':'file.put','content':'edit','path':'/a','may_create':false,'mode':0,'uid':0,"
+          "'gid':0,'expect_sha256':'" SHA "','edits':[{'offset':-3,'len':2,'text':'a'}]}"),
+     CLM_E_LIMIT, "edits/0: "},
+    {STEP("{'kind':'reload','how':'restart','unit':'/a'}"), CLM_E_PARSE,
+     "'/a' is not the name of a unit"},
+    {STEP("{'kind':'reload','how':'manager','url':'http://10.0.0.1/','user':'a','password':"
+          "'known:a'}"),
+     CLM_E_PARSE, "'url': not of the form"},
+    {STEP("{'kind':'reload','how':'manager','url':'http://127.0.0.1/','user':'a:b','password':"
+          "'known:a'}"),
+     CLM_E_PARSE, "'user': empty, or holds a colon"},
+    {STEP("{'kind':'reload','how':'manager','url':'http://127.0.0.1/','user':'a','password':"
+          "'hunter2'}"),
+     CLM_E_PARSE, "'password': not a reference to a password"},
+    {STEP("{'kind':'reload','how':'hook','argv':['x']}"), CLM_E_PARSE, "absolute path"},
+    {STEP("{'kind':'reload','how':'none','unit':'a.service'}"), CLM_E_PARSE, "unit"},
+    {STEP("{'kind':'check','argv':[]}"), CLM_E_PARSE, "element 0 must be an absolute path"},
+    {STEP("{'kind':'check','argv':['nginx']}"), CLM_E_PARSE, "element 0 must be an absolute path"},
+    {STEP("{'kind':'check','argv':['/n',1]}"), CLM_E_PARSE, "'argv': element 1 is no string"},
+    {STEP("{'kind':'check','argv':['/n'],'shell':true}"), CLM_E_PARSE, "shell"},
+    {STEP("{" PUT "}"), CLM_E_PARSE, "path"},
+    {STEP("{" PUT ",'path':'a'}"), CLM_E_PARSE, "'path': 'a' is not an absolute path"},
+    {STEP("{" PUT ",'path':'/a','data':'x'}"), CLM_E_PARSE, "data"},
+    {STEP("{'kind':'file.put','content':'root','path':'/a','may_create':true,'mode':0,'uid':0,"
+          "'gid':0}"),
+     CLM_E_PARSE, "'content': unknown value 'root'"},
+    {STEP("{'kind':'file.put','content':'key','path':'/a','may_create':true,'mode':2048,'uid':0,"
+          "'gid':0}"),
+     CLM_E_LIMIT, "mode"},
+    {STEP("{'kind':'file.put','content':'key','path':'/a','may_create':1,'mode':0,'uid':0,"
+          "'gid':0}"),
+     CLM_E_PARSE, "may_create"},
+    {STEP("{'kind':'reload','how':'exec','argv':['/x']}"), CLM_E_PARSE,
+     "'how': unknown value 'exec'"},
+    {STEP("{'kind':'reload','how':'unit','unit':''}"), CLM_E_PARSE, "'unit': ''"},
+    {STEP("{'kind':'reload','how':'unit','unit':'--now'}"), CLM_E_PARSE,
+     "'unit': '--now' is not the name of a unit"},
+    {STEP("{'kind':'reload','how':'unit','unit':'a/b'}"), CLM_E_PARSE, "is not the name"},
+    {STEP("{'kind':'reload','how':'unit','unit':'a','pid':3}"), CLM_E_PARSE, "pid"},
+    {STEP("{'kind':'reload','how':'signal','pid':1,'start_ticks':1,'signo':1}"), CLM_E_LIMIT,
+     "pid"},
+    {STEP("{'kind':'reload','how':'signal','pid':-1,'start_ticks':1,'signo':1}"), CLM_E_LIMIT,
+     "pid"},
+    {STEP("{'kind':'reload','how':'signal','pid':9,'start_ticks':1,'signo':64}"), CLM_E_LIMIT,
+     "signo"},
+    {STEP("{'kind':'reload','how':'signal','pid':9,'signo':1}"), CLM_E_PARSE, "start_ticks"},
+    {STEP("{'kind':'verify','endpoints':[]}"), CLM_E_PARSE, "deadline_ms"},
+    {STEP("{'kind':'verify','endpoints':[{'addr':'x','port':1}],'deadline_ms':1}"), CLM_E_PARSE,
+     "plan: steps/0: endpoints/0: 'addr': 'x' is not a numeric address"},
+    {STEP("{'kind':'verify','endpoints':[{'addr':'::1','port':1,'tls':1}],'deadline_ms':1}"),
+     CLM_E_PARSE, "tls"},
+};
+
 static void bad_plans_are_refused_with_their_place(void **state)
 {
-    static const struct {
-        const char *in;
-        enum clm_code code;
-        const char *why;
-    } rows[] = {
-        {"{'deployer':'nginx','steps':[]}", CLM_E_PARSE, "target"},
-        {"{'target':'Nginx:a','deployer':'nginx','steps':[]}", CLM_E_PARSE,
-         "plan: 'target': 'Nginx:a' is not a target id"},
-        {"{'target':'nginx:a','deployer':'','steps':[]}", CLM_E_PARSE, "'deployer': is empty"},
-        {"{'target':'nginx:a','deployer':'nginx'}", CLM_E_PARSE, "steps"},
-        {"{'target':'nginx:a','deployer':'nginx','steps':[],'more':1}", CLM_E_PARSE, "more"},
-        {STEP("1"), CLM_E_PARSE, "plan: steps/0: not an object"},
-        {STEP("{}"), CLM_E_PARSE, "kind"},
-        {STEP("{'kind':'file.remove'}"), CLM_E_PARSE,
-         "plan: steps/0: 'kind': unknown value 'file.remove'"},
-        {STEP("{'kind':'file.put','content':'leaf','path':'/a','may_create':true,'mode':0,'uid':0,"
-              "'gid':0,'format':'zip'}"),
-         CLM_E_PARSE, "'format': unknown value 'zip'"},
-        {STEP("{'kind':'file.put','content':'key','path':'/a','may_create':true,'mode':0,'uid':0,"
-              "'gid':0,'format':'pkcs7'}"),
-         CLM_E_PARSE, "'format': 'pkcs7' cannot hold content 'key'"},
-        {STEP("{'kind':'file.put','content':'fullchain','path':'/a','may_create':true,'mode':0,"
-              "'uid':0,'gid':0,'format':'der'}"),
-         CLM_E_PARSE, "cannot hold content 'fullchain'"},
-        {STEP("{" PUT ",'path':'/a','format':'jks'}"), CLM_E_PARSE,
-         "'store_password': a keystore needs one"},
-        {STEP("{" PUT ",'path':'/a','format':'jks','store_password':'secret'}"), CLM_E_PARSE,
-         "'store_password': not a reference to a password"},
-        {STEP("{" PUT ",'path':'/a','format':'jks','store_password':'file:pw'}"), CLM_E_PARSE,
-         "'store_password': not a reference"},
-        {STEP("{" PUT ",'path':'/a','alias':'x'}"), CLM_E_PARSE, "'alias': for keystores only"},
-        {STEP("{" PUT ",'path':'/a','format':'der','key_password':'known:x'}"), CLM_E_PARSE,
-         "'key_password': for keystores and private keys in PEM only"},
-        {STEP("{" PUT ",'path':'/a','expect_sha256':'00'}"), CLM_E_PARSE, "expect_sha256"},
-        {STEP("{" PUT ",'path':'/a','edits':[{'offset':0,'len':0,'text':''}]}"), CLM_E_PARSE,
-         "'edits': for content 'edit' only"},
-        {STEP("{'kind':'file.put','content':'edit','path':'/a','may_create':false,'mode':0,'uid':0,"
-              "'gid':0,'expect_sha256':'" SHA "'}"),
-         CLM_E_PARSE, "needs edits and 'expect_sha256'"},
-        {STEP("{'kind':'file.put','content':'edit','path':'/a','may_create':false,'mode':0,'uid':0,"
-              "'gid':0,'expect_sha256':'" SHA "','edits':[{'offset':3,'len':2,'text':'a'},"
-              "{'offset':4,'len':0,'text':'b'}]}"),
-         CLM_E_PARSE, "'edits': 1 overlaps the one before it"},
-        {STEP("{'kind':'file.put','content':'edit','path':'/a','may_create':false,'mode':0,'uid':0,"
-              "'gid':0,'expect_sha256':'" SHA "','edits':[{'offset':-3,'len':2,'text':'a'}]}"),
-         CLM_E_LIMIT, "edits/0: "},
-        {STEP("{'kind':'reload','how':'restart','unit':'/a'}"), CLM_E_PARSE,
-         "'/a' is not the name of a unit"},
-        {STEP("{'kind':'reload','how':'manager','url':'http://10.0.0.1/','user':'a','password':"
-              "'known:a'}"),
-         CLM_E_PARSE, "'url': not of the form"},
-        {STEP("{'kind':'reload','how':'manager','url':'http://127.0.0.1/','user':'a:b','password':"
-              "'known:a'}"),
-         CLM_E_PARSE, "'user': empty, or holds a colon"},
-        {STEP("{'kind':'reload','how':'manager','url':'http://127.0.0.1/','user':'a','password':"
-              "'hunter2'}"),
-         CLM_E_PARSE, "'password': not a reference to a password"},
-        {STEP("{'kind':'reload','how':'hook','argv':['x']}"), CLM_E_PARSE, "absolute path"},
-        {STEP("{'kind':'reload','how':'none','unit':'a.service'}"), CLM_E_PARSE, "unit"},
-        {STEP("{'kind':'check','argv':[]}"), CLM_E_PARSE, "element 0 must be an absolute path"},
-        {STEP("{'kind':'check','argv':['nginx']}"), CLM_E_PARSE,
-         "element 0 must be an absolute path"},
-        {STEP("{'kind':'check','argv':['/n',1]}"), CLM_E_PARSE, "'argv': element 1 is no string"},
-        {STEP("{'kind':'check','argv':['/n'],'shell':true}"), CLM_E_PARSE, "shell"},
-        {STEP("{" PUT "}"), CLM_E_PARSE, "path"},
-        {STEP("{" PUT ",'path':'a'}"), CLM_E_PARSE, "'path': 'a' is not an absolute path"},
-        {STEP("{" PUT ",'path':'/a','data':'x'}"), CLM_E_PARSE, "data"},
-        {STEP("{'kind':'file.put','content':'root','path':'/a','may_create':true,'mode':0,'uid':0,"
-              "'gid':0}"),
-         CLM_E_PARSE, "'content': unknown value 'root'"},
-        {STEP(
-             "{'kind':'file.put','content':'key','path':'/a','may_create':true,'mode':2048,'uid':0,"
-             "'gid':0}"),
-         CLM_E_LIMIT, "mode"},
-        {STEP("{'kind':'file.put','content':'key','path':'/a','may_create':1,'mode':0,'uid':0,"
-              "'gid':0}"),
-         CLM_E_PARSE, "may_create"},
-        {STEP("{'kind':'reload','how':'exec','argv':['/x']}"), CLM_E_PARSE,
-         "'how': unknown value 'exec'"},
-        {STEP("{'kind':'reload','how':'unit','unit':''}"), CLM_E_PARSE, "'unit': ''"},
-        {STEP("{'kind':'reload','how':'unit','unit':'--now'}"), CLM_E_PARSE,
-         "'unit': '--now' is not the name of a unit"},
-        {STEP("{'kind':'reload','how':'unit','unit':'a/b'}"), CLM_E_PARSE, "is not the name"},
-        {STEP("{'kind':'reload','how':'unit','unit':'a','pid':3}"), CLM_E_PARSE, "pid"},
-        {STEP("{'kind':'reload','how':'signal','pid':1,'start_ticks':1,'signo':1}"), CLM_E_LIMIT,
-         "pid"},
-        {STEP("{'kind':'reload','how':'signal','pid':-1,'start_ticks':1,'signo':1}"), CLM_E_LIMIT,
-         "pid"},
-        {STEP("{'kind':'reload','how':'signal','pid':9,'start_ticks':1,'signo':64}"), CLM_E_LIMIT,
-         "signo"},
-        {STEP("{'kind':'reload','how':'signal','pid':9,'signo':1}"), CLM_E_PARSE, "start_ticks"},
-        {STEP("{'kind':'verify','endpoints':[]}"), CLM_E_PARSE, "deadline_ms"},
-        {STEP("{'kind':'verify','endpoints':[{'addr':'x','port':1}],'deadline_ms':1}"), CLM_E_PARSE,
-         "plan: steps/0: endpoints/0: 'addr': 'x' is not a numeric address"},
-        {STEP("{'kind':'verify','endpoints':[{'addr':'::1','port':1,'tls':1}],'deadline_ms':1}"),
-         CLM_E_PARSE, "tls"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
-        struct clm_json *in = json_read(rows[i].in);
+    for (size_t i = 0; i < CLM_ARRAY_LEN(bad_plans); i++) {
+        struct clm_json *in = json_read(bad_plans[i].in);
         struct clm_plan plan = {0};
         struct clm_err err = {0};
 
-        if (clm_plan_from_json(in, &plan, &err) != rows[i].code ||
-            strstr(err.msg, rows[i].why) == NULL) {
+        if (clm_plan_from_json(in, &plan, &err) != bad_plans[i].code ||
+            strstr(err.msg, bad_plans[i].why) == NULL) {
             fail_msg("row %zu: %s: '%s'", i, clm_code_name(err.code), err.msg);
         }
         assert_null(plan.steps);
