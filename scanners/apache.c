@@ -102,6 +102,22 @@ static enum clm_code load(const struct clm_io *io, struct clm_service *service,
     return code;
 }
 
+/* A reload with a configuration that cannot be read ends httpd, so it must be tested before, with the
+ * files that it will read. */
+static enum clm_code refuse_elsewhere(struct clm_service *service, struct clm_err *err)
+{
+    enum clm_code code = CLM_OK;
+
+    for (size_t i = 0; i < service->n_targets && service->foreign_namespace && code == CLM_OK;
+         i++) {
+        code = clm_target_refuse(&service->targets[i], err,
+                                 "httpd sees its files under other names than this agent (it has "
+                                 "its own mounts), so its configuration cannot be tested before a "
+                                 "reload");
+    }
+    return code;
+}
+
 static enum clm_code read_conf(const struct clm_io *io, const struct clm_process *process,
                                struct clm_service *service, const struct clm_apache_args *args,
                                const char *root, struct clm_err *err)
@@ -133,7 +149,13 @@ static enum clm_code read_conf(const struct clm_io *io, const struct clm_process
     if (code == CLM_OK) {
         code = clm_targets_read_files(io, process, service, err);
     }
-    return code == CLM_OK ? clm_apache_pairs(&view, service, err) : code;
+    if (code == CLM_OK) {
+        code = clm_apache_pairs(&view, service, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_targets_to_host(io, process, service, err);
+    }
+    return code == CLM_OK ? refuse_elsewhere(service, err) : code;
 }
 
 static enum clm_code find_paths(const struct clm_process *process,

@@ -336,6 +336,16 @@ static void locate_elsewhere(const struct clm_mounts *mounts, const char *path, 
     }
 }
 
+static bool is_directory(const struct clm_mounts *mounts, const char *real)
+{
+    const struct clm_io *io = mounts->io;
+    char path[PATH_MAX + 32];
+    struct clm_stat st = {0};
+
+    clm_process_path(mounts->process, real, path, sizeof(path));
+    return io->stat(io->ctx, path, true, &st, NULL) == CLM_OK && st.kind == CLM_FILE_DIRECTORY;
+}
+
 void clm_locate(const struct clm_mounts *mounts, const char *path, struct clm_located *out)
 {
     const struct clm_process *process = mounts->process;
@@ -351,7 +361,8 @@ void clm_locate(const struct clm_mounts *mounts, const char *path, struct clm_lo
         (void)snprintf(out->why, sizeof(out->why), "'%.200s': too many links", path);
         return;
     }
-    if (find_mount(&mounts->theirs, real, &mount) && strcmp(mount.point, real) == 0) {
+    if (find_mount(&mounts->theirs, real, &mount) && strcmp(mount.point, real) == 0 &&
+        !is_directory(mounts, real)) {
         if (out->host[0] == '\0') {
             clm_process_path(process, real, out->read, sizeof(out->read));
         }

@@ -40,7 +40,7 @@ struct clm_located {
 };
 
 /*
- * clm_locate() - a file of the server's, seen from here
+ * clm_locate() - a file or directory of the server's, seen from here
  *
  * In      path  absolute, as the server's configuration names it; need not exist
  * Effect  host is only set if device and inode prove that it is the same file

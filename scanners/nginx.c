@@ -171,12 +171,31 @@ static enum clm_code find_paths(const struct view *view, struct clm_service *ser
                : code;
 }
 
-/* Files for DCV would go into directories that are not this host's. */
-static void refuse_webroots(struct clm_service *service)
+/* A directory for validation files, by a name of ours. False: there is none. */
+static bool move_directory(const struct clm_mounts *mounts, char *path)
 {
+    struct clm_located located;
+
+    if (path[0] != '/') {
+        return true;
+    }
+    clm_locate(mounts, path, &located);
+    return located.why[0] == '\0' && clm_str_copy(path, PATH_MAX, located.host, NULL) == CLM_OK;
+}
+
+static void move_webroots(const struct view *view, struct clm_service *service)
+{
+    CLM_CLEANUP(clm_mounts_done) struct clm_mounts mounts = {.io = NULL};
+
+    clm_mounts_read(view->io, view->process, &mounts);
     for (size_t i = 0; i < service->n_webroots; i++) {
-        (void)snprintf(service->webroots[i].reason, sizeof(service->webroots[i].reason),
-                       "the server runs in a container: its directories are not this host's");
+        struct clm_webroot *root = &service->webroots[i];
+
+        if (root->reason[0] == '\0' &&
+            (!move_directory(&mounts, root->path) || !move_directory(&mounts, root->acme_path))) {
+            (void)snprintf(root->reason, sizeof(root->reason),
+                           "the server runs in a container: its directories are not this host's");
+        }
     }
 }
 
@@ -219,7 +238,7 @@ static enum clm_code read_conf(const struct view *view, struct clm_service *serv
     }
     code = read_tree(view, &tree, service, site, err);
     if (view->is_foreign) {
-        refuse_webroots(service);
+        move_webroots(view, service);
     }
     return code == CLM_OK ? clm_targets_to_host(view->io, view->process, service, err) : code;
 }

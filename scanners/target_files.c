@@ -288,7 +288,8 @@ enum clm_code clm_targets_read_files(const struct clm_io *io, const struct clm_p
     return code;
 }
 
-static enum clm_code move_path(const struct clm_mounts *mounts, char *path, struct clm_err *err)
+static enum clm_code move_path(const struct clm_mounts *mounts, char *path, bool *io_is_moved,
+                               struct clm_err *err)
 {
     struct clm_located located;
 
@@ -296,7 +297,11 @@ static enum clm_code move_path(const struct clm_mounts *mounts, char *path, stru
         return CLM_OK;
     }
     clm_locate(mounts, path, &located);
-    return located.host[0] == '\0' ? CLM_OK : clm_str_copy(path, PATH_MAX, located.host, err);
+    if (located.host[0] == '\0' || strcmp(located.host, path) == 0) {
+        return CLM_OK;
+    }
+    *io_is_moved = true;
+    return clm_str_copy(path, PATH_MAX, located.host, err);
 }
 
 enum clm_code clm_targets_to_host(const struct clm_io *io, const struct clm_process *process,
@@ -315,12 +320,12 @@ enum clm_code clm_targets_to_host(const struct clm_io *io, const struct clm_proc
         if (!target->manageable) {
             continue; /* its paths are what the server calls them */
         }
-        code = move_path(&mounts, target->cert_path, err);
+        code = move_path(&mounts, target->cert_path, &service->foreign_namespace, err);
         if (code == CLM_OK) {
-            code = move_path(&mounts, target->key_path, err);
+            code = move_path(&mounts, target->key_path, &service->foreign_namespace, err);
         }
         if (code == CLM_OK) {
-            code = move_path(&mounts, target->chain_path, err);
+            code = move_path(&mounts, target->chain_path, &service->foreign_namespace, err);
         }
     }
     return code;

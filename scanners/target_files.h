@@ -38,8 +38,9 @@ CLM_MUST_USE enum clm_code clm_targets_read_files(const struct clm_io *io,
  * clm_targets_to_host() - paths of a server with other mounts than ours become paths of this host
  *
  * In      service  after everything that looks targets up by the paths of the configuration
- * Effect  cert_path, key_path and chain_path of manageable targets; nothing if the server has our
- *         mounts and root
+ * Effect  cert_path, key_path and chain_path of manageable targets; foreign_namespace if one of them
+ *         changed, since a test run here would look at other files. Nothing if the server has our
+ *         mounts and root.
  * Errors  NOMEM; LIMIT
  */
 CLM_MUST_USE enum clm_code clm_targets_to_host(const struct clm_io *io,
