@@ -6,11 +6,7 @@
 #include "deployers/deployers.h"
 
 static const struct clm_deployer_ops *const all[] = {
-    &clm_deployer_nginx,
-    &clm_deployer_apache,
-    &clm_deployer_tomcat,
-    &clm_deployer_file,
-    NULL,
+    &clm_deployer_nginx, &clm_deployer_apache, &clm_deployer_tomcat, &clm_deployer_file, NULL,
 };
 
 const struct clm_deployer_ops *const *clm_deployers_all(void)
