@@ -7,6 +7,7 @@
 #include "agent/main/hostlink.h"
 #include "agent/main/pick.h"
 #include "agent/main/show.h"
+#include "agent/run/local_api.h"
 
 /* Asks and shows what went wrong; false: *out_status is the exit status. */
 static bool ask(const struct clm_cli_args *args, enum clm_op op, const struct clm_json *body,
@@ -33,6 +34,44 @@ static bool ask(const struct clm_cli_args *args, enum clm_op op, const struct cl
 
 /* ---- plan ---- */
 
+static size_t failed_tests(const struct clm_json *reply)
+{
+    size_t n = 0;
+
+    for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "tests")); at != NULL;
+         at = clm_json_next(at)) {
+        n += clm_pick_int(at, "status") != 0;
+    }
+    return n;
+}
+
+/* What the server's own test says now; without --check, that it was not asked. */
+static void show_tests(const struct clm_json *reply, bool was_asked)
+{
+    const struct clm_json *tests = clm_json_get(reply, "tests");
+
+    if (!was_asked) {
+        clm_show_line("No program was run: with --check the configuration is tested as it is now.");
+        return;
+    }
+    if (clm_json_first(tests) == NULL) {
+        clm_show_line("The server has no test of its configuration that could be run.");
+    }
+    for (const struct clm_json *at = clm_json_first(tests); at != NULL; at = clm_json_next(at)) {
+        if (clm_pick_int(at, "status") == 0) {
+            clm_show_line("'%s' finds the configuration good as it is now.",
+                          clm_pick_text(at, "program", "?"));
+            continue;
+        }
+        clm_show_line("'%s' exited with %lld, so a deployment would be refused:",
+                      clm_pick_text(at, "program", "?"), (long long)clm_pick_int(at, "status"));
+        for (const struct clm_json *line = clm_json_first(clm_json_get(at, "output")); line != NULL;
+             line = clm_json_next(line)) {
+            clm_show_line("  %s", clm_json_text(line));
+        }
+    }
+}
+
 int clm_cmd_plan(const struct clm_cli_args *args, void *ctx)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
@@ -42,9 +81,11 @@ int clm_cmd_plan(const struct clm_cli_args *args, void *ctx)
 
     (void)ctx;
     clm_json_set_str(body, "target", args->args[0]);
+    clm_json_set_bool(body, "check", clm_cli_has(args, "check"));
     if (!ask(args, CLM_OP_LOCAL_PLAN, body, &reply, &status)) {
         return status;
     }
+    status = failed_tests(reply) > 0 ? CLM_EXIT_FAILED : status;
     if (clm_cli_has(args, "json")) {
         return clm_show_json("plan", CLM_STEAL(reply), status);
     }
@@ -54,6 +95,7 @@ int clm_cmd_plan(const struct clm_cli_args *args, void *ctx)
          at = clm_json_next(at)) {
         clm_show_line("  %d. %s", ++n, clm_json_text(at));
     }
+    show_tests(reply, clm_cli_has(args, "check"));
     return status;
 }
 
@@ -128,6 +170,18 @@ int clm_cmd_verify(const struct clm_cli_args *args, void *ctx)
 
 /* ---- roll back ---- */
 
+/* The network half was not asked: what it knows of the target is old now. It may not be running. */
+static void tell_agent(const struct clm_cli_args *args)
+{
+    CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
+    int status = CLM_EXIT_GOOD;
+
+    if (clm_cmd_config(args, &config, &status)) {
+        clm_ignore(clm_status_request(config.run_dir, "scan", NULL, &reply, NULL));
+    }
+}
+
 int clm_cmd_rollback(const struct clm_cli_args *args, void *ctx)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
@@ -143,6 +197,7 @@ int clm_cmd_rollback(const struct clm_cli_args *args, void *ctx)
     if (!ask(args, CLM_OP_LOCAL_ROLLBACK, body, &reply, &status)) {
         return status;
     }
+    tell_agent(args);
     outcome = clm_pick_text(reply, "outcome", "failed");
     effects = clm_json_get(reply, "effects");
     status = strcmp(outcome, "succeeded") == 0 || strcmp(outcome, "skipped") == 0 ? CLM_EXIT_GOOD
@@ -163,22 +218,25 @@ int clm_cmd_rollback(const struct clm_cli_args *args, void *ctx)
 
 /* ---- history ---- */
 
+/* 80 columns hold all of it for a target of some 20 characters; hashes are in --json. */
 static const struct clm_table_column history_columns[] = {
-    {.title = "WHEN", .is_fixed = true},   {.title = "TARGET"},
-    {.title = "WHAT", .is_fixed = true},   {.title = "VERSION", .is_right = true, .is_fixed = true},
-    {.title = "RESULT", .is_fixed = true}, {.title = "AFTER", .is_fixed = true},
-    {.title = "PROVED", .is_fixed = true}, {.title = "WHY"},
+    {.title = "WHEN", .is_fixed = true},
+    {.title = "TARGET"},
+    {.title = "WHAT", .is_fixed = true},
+    {.title = "VER", .is_right = true, .is_fixed = true},
+    {.title = "RESULT", .is_fixed = true},
+    {.title = "PROVED", .is_fixed = true},
+    {.title = "WHY"},
 };
 
-static void add_transaction(struct clm_table *table, const struct clm_json *one)
+static void add_transaction(struct clm_table *table, const struct clm_json *one, bool has_why)
 {
     const char *result = clm_pick_text(one, "result", "?");
     bool good = strcmp(result, "succeeded") == 0 || strcmp(result, "noop") == 0;
     char when[CLM_TIME_TEXT_SIZE];
-    char hash[16];
 
     clm_time_format(clm_pick_int(one, "at"), when);
-    clm_table_add(table, CLM_COLOR_NONE, when);
+    clm_table_addf(table, CLM_COLOR_NONE, "%.10s %.5s", when, when + 11);
     clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(one, "target", "?"));
     clm_table_add(table, CLM_COLOR_NONE,
                   clm_json_get(one, "is_rollback") == NULL ? "recovery"
@@ -190,10 +248,23 @@ static void add_transaction(struct clm_table *table, const struct clm_json *one)
         clm_table_add(table, CLM_COLOR_DIM, "-");
     }
     clm_table_add(table, good ? CLM_COLOR_GREEN : CLM_COLOR_YELLOW, result);
-    clm_show_hash(clm_pick_text(one, "after_sha256", ""), hash, sizeof(hash));
-    clm_table_add(table, CLM_COLOR_NONE, hash);
     clm_table_add(table, CLM_COLOR_NONE, clm_pick_true(one, "proved") ? "yes" : "no");
-    clm_table_add(table, CLM_COLOR_NONE, clm_pick_text(clm_json_get(one, "error"), "message", ""));
+    if (has_why) {
+        clm_table_add(table, CLM_COLOR_NONE,
+                      clm_pick_text(clm_json_get(one, "error"), "message", ""));
+    }
+}
+
+/* True if one of them has something to tell: else the last column is not there. */
+static bool has_errors(const struct clm_json *transactions)
+{
+    for (const struct clm_json *at = clm_json_first(transactions); at != NULL;
+         at = clm_json_next(at)) {
+        if (clm_pick_text(clm_json_get(at, "error"), "message", "")[0] != '\0') {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The stored lines have Unix time; what is printed has the form of all times. */
@@ -233,10 +304,12 @@ int clm_cmd_history(const struct clm_cli_args *args, void *ctx)
     if (clm_cli_has(args, "json")) {
         return clm_show_json("history", history_doc(reply), status);
     }
-    table = clm_table_new(history_columns, CLM_ARRAY_LEN(history_columns));
+    bool has_why = has_errors(clm_json_get(reply, "transactions"));
+
+    table = clm_table_new(history_columns, CLM_ARRAY_LEN(history_columns) - (has_why ? 0 : 1));
     for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "transactions"));
          at != NULL; at = clm_json_next(at)) {
-        add_transaction(table, at);
+        add_transaction(table, at, has_why);
     }
     if (clm_table_rows(table) == 0) {
         clm_show_line("No deployment%s%s was made here yet.", args->n_args > 0 ? " to " : "",

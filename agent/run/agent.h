@@ -40,6 +40,8 @@ enum clm_agent_state {
 /* "connected", "offline", ... */
 const char *clm_agent_state_name(enum clm_agent_state state);
 
+#define CLM_ASKED_SCAN_S 10 /* between scans that somebody on this host asks for */
+
 struct clm_agent {
     const struct clm_config *config;
     char boot_id[CLM_ULID_SIZE];
@@ -68,7 +70,8 @@ struct clm_agent {
     bool renew_now;
     int64_t next_courier_s; /* unix time, not before */
     unsigned courier_failures;
-    int64_t next_scan_s; /* unix time; INT64_MAX never */
+    int64_t next_scan_s;  /* unix time; INT64_MAX never */
+    int64_t asked_scan_s; /* the last one that somebody on this host asked for */
     unsigned scan_failures;
 };
 

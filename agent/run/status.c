@@ -407,15 +407,33 @@ static enum clm_code answer_poll(struct clm_agent *agent, const struct clm_json 
     return CLM_OK;
 }
 
+/* Something changed on this host without us. Who may ask for status cannot keep the host busy by it. */
+static enum clm_code answer_scan(struct clm_agent *agent, const struct clm_json *params,
+                                 struct clm_json *reply, struct clm_err *err)
+{
+    int64_t at_s = clm_clock_now_s();
+
+    (void)params;
+    (void)err;
+    if (at_s < agent->asked_scan_s + CLM_ASKED_SCAN_S) {
+        at_s = agent->asked_scan_s + CLM_ASKED_SCAN_S;
+    }
+    if (agent->next_scan_s > at_s) {
+        agent->next_scan_s = at_s;
+        agent->asked_scan_s = at_s;
+    }
+    head(reply, "clmbot.scan_asked");
+    set_time(reply, "at", agent->next_scan_s);
+    return CLM_OK;
+}
+
 static const struct {
     const char *name;
     enum clm_code (*answer)(struct clm_agent *agent, const struct clm_json *params,
                             struct clm_json *reply, struct clm_err *err);
 } methods[] = {
-    {"status", answer_status},
-    {"jobs", answer_jobs},
-    {"job", answer_job},
-    {"poll", answer_poll},
+    {"status", answer_status}, {"jobs", answer_jobs}, {"job", answer_job},
+    {"poll", answer_poll},     {"scan", answer_scan},
 };
 
 enum clm_code clm_status_answer(void *arg, const char *method, const struct clm_json *params,
