@@ -108,10 +108,24 @@ static enum clm_code store_account_url(struct clm_cp_work *work, const char *url
     return code == CLM_OK ? clm_cp_tx_commit(work->tx, err) : code;
 }
 
-static enum clm_code open_session(struct clm_cp_work *work, struct session *out,
-                                  struct clm_err *err)
+/* What the configuration of the certificate asks for; "" without one. */
+static enum clm_code load_profile(struct clm_cp_work *work, const char *certificate_id,
+                                  struct clm_buf *out, struct clm_err *err)
+{
+    enum clm_code code = clm_cp_db_get_text(
+        work->tx->db, out, err,
+        "SELECT ifnull(json_extract(body, '$.issuer.profile'), '') FROM configuration"
+        " WHERE certificate_id = ?1",
+        CLM_SQL(clm_sql_text(certificate_id)));
+
+    return code == CLM_E_NOTFOUND ? CLM_OK : code;
+}
+
+static enum clm_code open_session(struct clm_cp_work *work, const struct clm_cp_order *order,
+                                  struct session *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf account_url = CLM_BUF_INIT(CLM_ISSUER_URL_SIZE);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf profile = CLM_BUF_INIT(256);
     const struct clm_http_opts http_opts = {.connect_timeout_ms = ACME_TIMEOUT_MS};
     enum clm_code code = clm_http_new(&http_opts, &out->http, err);
 
@@ -123,6 +137,9 @@ static enum clm_code open_session(struct clm_cp_work *work, struct session *out,
     if (code == CLM_OK) {
         code = load_account_url(work, &account_url, err);
     }
+    if (code == CLM_OK) {
+        code = load_profile(work, order->certificate_id, &profile, err);
+    }
     if (code != CLM_OK) {
         return code;
     }
@@ -133,6 +150,7 @@ static enum clm_code open_session(struct clm_cp_work *work, struct session *out,
         .directory_url = work->connector->directory,
         .account_url = account_url.len > 0 ? clm_buf_str(&account_url) : NULL,
         .ca_pem = work->connector->ca_pem,
+        .profile = profile.len > 0 ? clm_buf_str(&profile) : NULL,
         .timeout_ms = ACME_TIMEOUT_MS,
     };
     const struct clm_acme_account account = {.contact = &work->connector->contact,
@@ -420,7 +438,7 @@ static enum clm_code step(struct clm_cp_work *work, const struct clm_cp_order *o
                           struct clm_err *err)
 {
     CLM_CLEANUP(session_done) struct session session = {0};
-    enum clm_code code = open_session(work, &session, err);
+    enum clm_code code = open_session(work, order, &session, err);
 
     return code == CLM_OK ? move_on(&session, order, err) : code;
 }

@@ -37,6 +37,10 @@ enum clm_code clm_acme_new(const struct clm_acme_opts *opts, struct clm_acme **o
     acme->key = opts->key;
     acme->allow_http = opts->allow_http;
     acme->timeout_ms = opts->timeout_ms != 0 ? opts->timeout_ms : CLM_ACME_TIMEOUT_MS;
+    if (clm_str_copy(acme->profile, sizeof(acme->profile),
+                     opts->profile != NULL ? opts->profile : "", err) != CLM_OK) {
+        return clm_err_set(err, CLM_E_INVAL, "the name of the ACME profile is too long");
+    }
     host_of(opts->directory_url, acme->host);
     if (clm_acme_url(acme, "the directory", opts->directory_url, acme->directory_url, err) !=
         CLM_OK) {

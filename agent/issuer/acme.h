@@ -38,8 +38,9 @@ struct clm_acme_opts {
     const char *directory_url;
     const char *account_url; /* as clm_acme_account_url() gave it; NULL: not known yet */
     const char *ca_pem;      /* sole anchors for the CA's own TLS; NULL: the system's */
-    bool allow_http;         /* accept http URLs: for tests alone */
-    uint32_t timeout_ms;     /* 0: CLM_ACME_TIMEOUT_MS */
+    const char *profile; /* one the CA offers, at most 64 bytes (draft-ietf-acme-profiles); NULL */
+    bool allow_http;     /* accept http URLs: for tests alone */
+    uint32_t timeout_ms; /* 0: CLM_ACME_TIMEOUT_MS */
 };
 
 struct clm_acme;

@@ -15,6 +15,7 @@ struct clm_acme {
     char *ca_pem;
     bool allow_http;
     uint32_t timeout_ms;
+    char profile[65];              /* asked for in new orders; "" the CA's default */
     char host[CLM_ACME_HOST_SIZE]; /* for messages */
     char directory_url[CLM_ISSUER_URL_SIZE];
     char account_url[CLM_ISSUER_URL_SIZE];

@@ -76,6 +76,9 @@ enum clm_code clm_acme_order_new(struct clm_acme *acme, const struct clm_names *
     struct clm_json *list = clm_json_set_array(payload, "identifiers");
     add_identifiers(list, "dns", &names->dns);
     add_identifiers(list, "ip", &names->ip);
+    if (acme->profile[0] != '\0') {
+        clm_json_set_str(payload, "profile", acme->profile);
+    }
     const struct clm_acme_post post = {
         .url = acme->new_order, .payload = payload, .expects = CLM_ACME_JSON};
     code = clm_acme_post(acme, &post, &reply, err);
