@@ -288,11 +288,11 @@ static enum clm_code read_member(enum clm_subject_field field, const struct clm_
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(1024);
     struct clm_strs *list = &out->field[field];
-    enum clm_code code = value_text(value, &text, err);
+    enum clm_code code = value_text(value, &text, NULL);
 
     *out_taken = false;
     if (code == CLM_E_NOMEM) {
-        return code;
+        return clm_err_set(err, code, "subject: no memory");
     }
     if (code != CLM_OK ||
         memchr(text.data != NULL ? text.data : (const uint8_t *)"", 0, text.len) != NULL ||

@@ -195,7 +195,8 @@ static enum clm_code read_email(const struct clm_tlv *tlv, enum clm_ext_names mo
     if (code == CLM_E_INVAL) {
         return mode == CLM_EXT_NAMES_LENIENT ? CLM_OK : bad_name(text, err);
     }
-    return code == CLM_OK ? clm_strs_add_once(emails, one.emails.v[0], err) : code;
+    return code == CLM_OK ? clm_strs_add_once(emails, one.emails.v[0], err)
+                          : clm_err_set(err, code, "names of a certificate: no memory");
 }
 
 /* Other kinds (directory, other names) are no names a server is reached by: passed over. */
