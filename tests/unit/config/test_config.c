@@ -273,6 +273,64 @@ static void the_sample_shows_every_option(void **state)
     clm_buf_done(&text);
 }
 
+static void templates_of_requests_are_checked_where_they_stand(void **state)
+{
+    struct tree *tree = *state;
+    static const struct {
+        const char *text;
+        const char *says; /* NULL: loads */
+    } rows[] = {
+        {"web: {subject: {o: Example, ou: [A, B]}, must_staple: true, hash: sha384}", NULL},
+        {"web: {hash: md5}", "clmbot.yaml:1:31: 'policy.csr_templates': 'web': 'hash': 'md5'"},
+        {"web: {must_staple: \"true\"}", "must_staple"},
+        {"web: {subject: {cn: www.example.com}}", "a template has no names"},
+        {"web: {sans: {dns: [a.example]}}", "sans"},
+        {"web: {subject: {ou: [[A]]}}", "an element of a list must be a text"},
+        {"web: {hash: }", "a member has no value"},
+        {"Web: {}", "is not a name"},
+        {"web: text", "must be a map"},
+    };
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        struct clm_config config;
+        struct clm_err err = {0};
+        char text[256];
+
+        (void)snprintf(text, sizeof(text), "policy: {csr_templates: {%s}}\n", rows[i].text);
+        tree_file(tree, "clmbot.yaml", text);
+        enum clm_code code = clm_config_load(tree_at(tree, "clmbot.yaml"), &config, &err);
+
+        if (rows[i].says == NULL ? code != CLM_OK
+                                 : code == CLM_OK || strstr(err.msg, rows[i].says) == NULL) {
+            fail_msg("row %zu: %s", i, err.msg);
+        }
+        clm_config_done(&config);
+    }
+}
+
+static void templates_of_all_files_are_joined_and_shown(void **state)
+{
+    struct tree *tree = *state;
+    struct clm_config config;
+    struct clm_err err = {0};
+    char *text;
+
+    tree_file(tree, "clmbot.yaml", "policy: {csr_templates: {web: {hash: sha384}}}\n");
+    tree_dir(tree, "clmbot.d");
+    tree_file(tree, "clmbot.d/a.yaml", "policy: {csr_templates: {mail: {must_staple: true}}}\n");
+    must_load(tree, &config);
+    text = show(&config);
+    assert_non_null(strstr(text,
+                           "csr_templates: "
+                           "{\"web\":{\"hash\":\"sha384\"},\"mail\":{\"must_staple\":true}}\n"));
+    free(text);
+    clm_config_done(&config);
+    tree_file(tree, "clmbot.d/b.yaml", "policy: {csr_templates: {web: {}}}\n");
+    assert_int_equal(clm_config_load(tree_at(tree, "clmbot.yaml"), &config, &err), CLM_E_CONFIG);
+    assert_non_null(strstr(err.msg, "b.yaml"));
+    assert_non_null(strstr(err.msg, "is already set"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -288,6 +346,8 @@ int main(void)
         TEST(the_sample_changes_nothing),
         TEST(the_sample_shows_every_option),
         TEST(a_configuration_is_loaded_whole_or_not_at_all),
+        TEST(templates_of_requests_are_checked_where_they_stand),
+        TEST(templates_of_all_files_are_joined_and_shown),
     };
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

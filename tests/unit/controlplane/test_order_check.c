@@ -113,10 +113,78 @@ static void only_what_was_asked_for_passes(void **state)
     }
 }
 
+/* Codes of the faults of a request that says subject O, a mail address and purpose client, with a
+ * P-384 key that the certificate has had before. */
+static void faults_of(const char *csr_json, const char *subject_json, char codes[128])
+{
+    CLM_CLEANUP(clm_cp_cert_done) struct clm_cp_cert cert = {.id = "crt_a", .key_type = "ec-p256"};
+    CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info csr = {.key_type = CLM_KEY_EC_P384};
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *faults = clm_json_new_array();
+    struct clm_err err = {.code = CLM_OK};
+
+    assert_int_equal(clm_names_add_dns(&cert.names, "a.example", NULL), CLM_OK);
+    assert_int_equal(clm_names_add_dns(&csr.names, "a.example", NULL), CLM_OK);
+    assert_int_equal(clm_strs_add(&csr.emails, "a@example.com", NULL), CLM_OK);
+    assert_int_equal(clm_strs_add(&csr.dn.field[CLM_SUBJECT_O], "Org", NULL), CLM_OK);
+    csr.eku_server = csr.eku_client = true;
+    (void)snprintf(csr.spki_sha256, sizeof(csr.spki_sha256), "new");
+    (void)snprintf(csr.sha256, sizeof(csr.sha256), "other");
+    if (csr_json != NULL) {
+        assert_int_equal(clm_json_parse(csr_json, strlen(csr_json), 65536, &cert.csr, NULL),
+                         CLM_OK);
+    }
+    if (subject_json != NULL) {
+        assert_int_equal(
+            clm_json_parse(subject_json, strlen(subject_json), 65536, &cert.subject, NULL), CLM_OK);
+    }
+    if (clm_cp_order_check_csr(&plane.tx, &cert, &csr, faults, &err) != CLM_OK) {
+        fail_msg("%s", err.msg);
+    }
+    codes[0] = '\0';
+    for (const struct clm_json *f = clm_json_first(faults); f != NULL; f = clm_json_next(f)) {
+        (void)strcat(strcat(codes, clm_json_text(clm_json_get(f, "code"))), " ");
+    }
+}
+
+static void the_mode_says_what_the_host_may_add(void **state)
+{
+    static const struct {
+        const char *csr;
+        const char *subject;
+        const char *faults;
+    } rows[] = {
+        {NULL, NULL, "san-extra subject eku key-type "},
+        {NULL, "{\"O\":\"Org\"}", "san-extra eku key-type "},
+        {"{\"mode\":\"template\",\"subject\":{\"o\":\"Org\"},\"sans\":{\"email\":"
+         "[\"a@example.com\"]},\"eku\":[\"server\",\"client\"]}",
+         NULL, "key-type "},
+        {"{\"mode\":\"template\",\"template\":\"web\"}", NULL, "san-extra "},
+        {"{\"mode\":\"installed\"}", NULL, "san-extra "},
+        {"{\"mode\":\"override\",\"subject\":{\"o\":\"Else\"}}", NULL, "san-extra subject "},
+        {"{\"mode\":\"override\",\"eku\":[\"server\"],\"key_type\":\"ec-p256\"}", NULL,
+         "san-extra eku key-type "},
+        {"{\"mode\":\"override\",\"sans\":{\"email\":[\"a@example.com\",\"b@example.com\"]}}", NULL,
+         "san-missing "},
+        {"{\"mode\":\"reuse_csr\"}", NULL, "san-extra csr-differs "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        char codes[128];
+
+        faults_of(rows[i].csr, rows[i].subject, codes);
+        if (strcmp(codes, rows[i].faults) != 0) {
+            fail_msg("row %zu: '%s' instead of '%s'", i, codes, rows[i].faults);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_what_was_asked_for_passes, open_plane, close_plane),
+        cmocka_unit_test_setup_teardown(the_mode_says_what_the_host_may_add, open_plane,
+                                        close_plane),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

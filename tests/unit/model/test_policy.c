@@ -230,6 +230,47 @@ static void web_roots_are_found_by_their_whole_name(void **state)
     clm_policy_done(NULL);
 }
 
+static void requests_may_say_what_is_listed(void **state)
+{
+    struct clm_policy policy = {.wildcard_certs = false};
+    CLM_CLEANUP(clm_sans_done) struct clm_sans sans = {.emails = {NULL, 0}};
+    CLM_CLEANUP(clm_subject_done) struct clm_subject subject = {.field = {{NULL, 0}}};
+    struct clm_err err = {.code = CLM_OK};
+
+    (void)state;
+    fill(&policy.names_allow, "www.example.com");
+    assert_int_equal(clm_sans_add(&sans, CLM_SAN_DNS, "www.example.com", NULL), CLM_OK);
+    assert_int_equal(clm_sans_add(&sans, CLM_SAN_EMAIL, "a@example.com", NULL), CLM_OK);
+    assert_int_equal(clm_policy_check_sans(&policy, &sans, &err), CLM_E_PERM);
+    assert_string_equal(
+        err.msg,
+        "policy.names.emails: 'a@example.com' is not allowed; add it to policy.names.emails");
+    fill(&policy.emails, "*@example.com");
+    assert_int_equal(clm_policy_check_sans(&policy, &sans, &err), CLM_OK);
+    assert_int_equal(clm_sans_add(&sans, CLM_SAN_URI, "spiffe://other.test/x", NULL), CLM_OK);
+    fill(&policy.uris, "spiffe://example.com/*");
+    assert_int_equal(clm_policy_check_sans(&policy, &sans, &err), CLM_E_PERM);
+    fill(&policy.uris, "spiffe://other.test/x");
+    assert_int_equal(clm_policy_check_sans(&policy, &sans, &err), CLM_OK);
+
+    fill(&subject.field[CLM_SUBJECT_OU], "Web Ops");
+    assert_int_equal(clm_policy_check_subject(&policy, &subject, &err), CLM_E_PERM);
+    assert_non_null(strstr(err.msg, "'ou' is not allowed in a subject"));
+    fill(&policy.subject_fields, "cn ou");
+    assert_int_equal(clm_policy_check_subject(&policy, &subject, &err), CLM_OK);
+    fill(&subject.field[CLM_SUBJECT_O], "Example");
+    assert_int_equal(clm_policy_check_subject(&policy, &subject, &err), CLM_E_PERM);
+
+    assert_int_equal(clm_policy_check_eku(&policy, true, false, &err), CLM_E_PERM);
+    fill(&policy.eku, "server");
+    assert_int_equal(clm_policy_check_eku(&policy, true, false, &err), CLM_OK);
+    assert_int_equal(clm_policy_check_eku(&policy, true, true, &err), CLM_E_PERM);
+    assert_int_equal(clm_policy_check_key_reuse(&policy, &err), CLM_E_PERM);
+    policy.key_reuse = true;
+    assert_int_equal(clm_policy_check_key_reuse(&policy, &err), CLM_OK);
+    clm_policy_done(&policy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +281,7 @@ int main(void)
         cmocka_unit_test(any_write_root_will_do_and_none_allows_nothing),
         cmocka_unit_test(job_and_key_types_must_be_listed),
         cmocka_unit_test(web_roots_are_found_by_their_whole_name),
+        cmocka_unit_test(requests_may_say_what_is_listed),
     };
 
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
