@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "scanners/endpoints.h"
 #include "scanners/target_files.h"
@@ -122,6 +123,14 @@ static bool same_pair(const struct uses *uses, const struct use *a, const struct
     return shared == of_a && shared == of_b;
 }
 
+/* One keystore can hold a certificate for each of them. */
+static bool are_other_entries(const struct clm_target *x, const struct clm_target *y)
+{
+    return strcmp(x->cert_path, y->cert_path) == 0 && x->store_type[0] != '\0' &&
+           strcmp(x->store_type, "pem") != 0 && x->alias[0] != '\0' && y->alias[0] != '\0' &&
+           strcasecmp(x->alias, y->alias) != 0;
+}
+
 static enum clm_code judge(struct clm_inventory *inventory, const struct uses *uses,
                            const struct use *a, const struct use *b, struct clm_err *err)
 {
@@ -151,6 +160,25 @@ static enum clm_code judge(struct clm_inventory *inventory, const struct uses *u
                                    b->role, b->path, x->id);
 }
 
+/* Use i with the nearest one before it of the same file that is not another entry of a keystore. */
+static enum clm_code compare(struct clm_inventory *inventory, const struct uses *uses, size_t i,
+                             struct clm_err *err)
+{
+    const struct use *b = &uses->v[i];
+
+    for (size_t k = i; k > 0 && same_file(&uses->v[k - 1], b); k--) {
+        const struct use *a = &uses->v[k - 1];
+
+        if (a->service == b->service && a->target == b->target) {
+            return CLM_OK;
+        }
+        if (!are_other_entries(target_of(inventory, a), target_of(inventory, b))) {
+            return judge(inventory, uses, a, b, err);
+        }
+    }
+    return CLM_OK;
+}
+
 enum clm_code clm_targets_check_shared(const struct clm_io *io, struct clm_inventory *inventory,
                                        struct clm_err *err)
 {
@@ -163,12 +191,7 @@ enum clm_code clm_targets_check_shared(const struct clm_io *io, struct clm_inven
     collect(io, inventory, &uses);
     qsort(uses.v, uses.n, sizeof(*uses.v), by_file);
     for (size_t i = 1; i < uses.n && code == CLM_OK; i++) {
-        const struct use *a = &uses.v[i - 1];
-        const struct use *b = &uses.v[i];
-
-        if (same_file(a, b) && (a->service != b->service || a->target != b->target)) {
-            code = judge(inventory, &uses, a, b, err);
-        }
+        code = compare(inventory, &uses, i, err);
     }
     free(uses.v);
     return code;

@@ -60,7 +60,8 @@ static void mdoc_has_an_item_for_every_option(void **state)
     assert_non_null(strstr(clm_buf_str(&page),
                            "\nOne word of: error, warning, notice, info, debug.\n"
                            "Default: info.\n"));
-    assert_non_null(strstr(clm_buf_str(&page), "\nDefault: nginx:*, apache:*, tomcat:*, file:*.\n"));
+    assert_non_null(
+        strstr(clm_buf_str(&page), "\nDefault: nginx:*, apache:*, tomcat:*, file:*.\n"));
     clm_buf_done(&page);
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/formats/xml.h"
+#include "tests/support/torture.h"
 
 static struct clm_xml xml;
 static struct clm_err err;
@@ -343,6 +344,35 @@ static void entities_cannot_fill_memory(void **state)
     free(entity);
 }
 
+static enum clm_code read_and_edit(void *arg, struct clm_err *e)
+{
+    static const char text[] =
+        "<?xml version='1.0'?><s>\n <h a='1'>text<b c='2'/></h>\n <h a='&lt;'/></s>";
+    static const char *const attrs[] = {"x", "&", NULL};
+    struct clm_xml doc = {.root = NULL};
+    struct clm_text_edit set = {.text = NULL};
+    struct clm_text_edit add = {.text = NULL};
+    enum clm_code code = clm_xml_parse(text, sizeof(text) - 1, &doc, e);
+
+    (void)arg;
+    if (code == CLM_OK) {
+        code = clm_xml_set(doc.root->first, "a", "two", &set, e);
+    }
+    if (code == CLM_OK) {
+        code = clm_xml_add(&doc, doc.root->first, "Certificate", attrs, &add, e);
+    }
+    free(set.text);
+    free(add.text);
+    clm_xml_done(&doc);
+    return code;
+}
+
+static void running_out_of_memory_is_told(void **state)
+{
+    (void)state;
+    assert_true(clm_torture(read_and_edit, NULL) > 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +388,7 @@ int main(void)
         cmocka_unit_test_teardown(bad_xml_is_refused_with_its_place, tear_down),
         cmocka_unit_test_teardown(limits_are_kept, tear_down),
         cmocka_unit_test_teardown(entities_cannot_fill_memory, tear_down),
+        cmocka_unit_test(running_out_of_memory_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

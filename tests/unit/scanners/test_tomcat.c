@@ -172,11 +172,15 @@ static void each_host_is_a_target(void **state)
     (void)state;
     assert_string_equal(s->version, "9.0.98");
     assert_int_equal(s->n_targets, 6);
-    assert_true(t->manageable);
+    if (!t->manageable) {
+        fail_msg("%s", t->reasons.v[t->reasons.n - 1]);
+    }
     assert_string_equal(t->cert_path, "/srv/tls/www.pem");
     assert_true(scan_check_endpoint(t, "127.0.0.1:8543 www.example.com"));
     t = scan_check_target(host, "tomcat:8543/*.shop.example.com");
-    assert_true(t->manageable);
+    if (!t->manageable) {
+        fail_msg("%s", t->reasons.v[0]);
+    }
     assert_string_equal(t->store_type, "pkcs12");
     assert_string_equal(t->cert_path, "/srv/tls/shop.p12");
     assert_true(t->key_matches);
@@ -377,6 +381,27 @@ static void bad_configurations_are_told(void **state)
     }
 }
 
+#define STORE(port, alias)                                                                         \
+    "<Connector port='" port "' SSLEnabled='true' keystoreFile='conf/store.jks' "                  \
+    "keystorePass='secret85' keyAlias='" alias "'/>"
+
+static void entries_of_one_keystore_do_not_disturb_each_other(void **state)
+{
+    struct scan_check *host = new_host("tomcat-8.5");
+
+    (void)state;
+    root_io_text(host->root, CONFIG,
+                 "<Server><Service>" STORE("8443", "shop") STORE("8444", "other")
+                     STORE("8445", "SHOP") "</Service></Server>");
+    start(host, "/usr/bin/java|-Dcatalina.base=/opt/tomcat" MAIN,
+          (const unsigned[]){8443, 8444, 8445, 0});
+    assert_true(scan_check_target(host, "tomcat:8444")->manageable);
+    assert_int_equal(scan_check_target(host, "tomcat:8444")->reasons.n, 0);
+    assert_true(scan_check_target(host, "tomcat:8443")->manageable);
+    assert_true(scan_check_says(&scan_check_target(host, "tomcat:8443")->reasons, "tomcat:8445"));
+    done(host);
+}
+
 static void a_port_where_nothing_listens_is_told(void **state)
 {
     struct scan_check *host = new_host("tomcat-8.5");
@@ -425,6 +450,7 @@ int main(void)
         cmocka_unit_test(other_java_programs_are_no_tomcat),
         cmocka_unit_test(a_wrong_password_is_a_reason),
         cmocka_unit_test(bad_configurations_are_told),
+        cmocka_unit_test(entries_of_one_keystore_do_not_disturb_each_other),
         cmocka_unit_test(a_port_where_nothing_listens_is_told),
         cmocka_unit_test(a_web_root_is_the_root_application),
     };
