@@ -83,6 +83,9 @@ class Machine:
         (units / "clmtest.target").write_text(
             "[Unit]\nDescription=Test\nRequires=dbus.service\nWants=" + " ".join(wants) +
             "\nAfter=dbus.service\nAllowIsolate=yes\n")
+        self.boot()
+
+    def boot(self):
         self.cgroup.mkdir(exist_ok=True)
         script = BOOT.format(cgroup=self.cgroup, lower="/", work=self.work / "disk", root=self.root,
                              share=self.share)
@@ -110,13 +113,21 @@ class Machine:
             assert done.returncode == 0, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def stop(self):
+    def forget(self, path):
+        """Removes from the disk, while the machine is off, a file that was made on it."""
+        (self.work / "disk" / "upper" / path.lstrip("/")).unlink()
+
+    def cut(self):
+        """The power: every process is gone at once; the disk stays for another boot()."""
         if self.process:
             if self.pid:
                 subprocess.run(["kill", "-KILL", str(self.pid)], check=False)
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def stop(self):
+        self.cut()
         subprocess.run(["umount", "-l", self.work / "disk"], check=False)
         until(lambda: self._remove_cgroup(), what="the machine's control group to be empty")
         shutil.rmtree(self.work, ignore_errors=True)
