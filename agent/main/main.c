@@ -55,6 +55,11 @@ static const struct clm_cli_opt scan_opts[] = {
     JSON_OPT,
     {.name = NULL},
 };
+static const struct clm_cli_opt plan_opts[] = {
+    {.name = "check", .help = "run the server's own configuration test, which changes nothing"},
+    JSON_OPT,
+    {.name = NULL},
+};
 static const struct clm_cli_opt certs_opts[] = {
     {.name = "expiring",
      .kind = CLM_CLI_INT,
@@ -114,6 +119,10 @@ static const struct clm_cli_cmd commands[] = {
      .run = clm_cmd_scan},
     {.name = "certs",
      .summary = "every certificate, key and keystore on this host, found by content",
+     .details =
+         "Looks below scan.files.roots and at every file that a running server reads. The table "
+         "leaves out files that hold nothing but sound keys. Exit status 1: a file that is shown "
+         "has problems, or ends within the days of --expiring.",
      .opts = certs_opts,
      .run = clm_cmd_certs},
     {.name = "explain",
@@ -121,6 +130,8 @@ static const struct clm_cli_cmd commands[] = {
      .min_args = 1,
      .max_args = 1,
      .summary = "everything known of one target, and what to do next",
+     .details = "Exit status 0: nothing is to be done; 1: something is; 3: another certificate is "
+                "served than its file holds.",
      .opts = scan_opts,
      .run = clm_cmd_explain},
     {.name = "verify",
@@ -151,7 +162,7 @@ static const struct clm_cli_cmd commands[] = {
      .min_args = 1,
      .max_args = 1,
      .summary = "what a deployment would do, without doing it",
-     .opts = json_opts,
+     .opts = plan_opts,
      .run = clm_cmd_plan},
     {.name = "doctor",
      .summary = "check what the agent needs on this host",

@@ -538,14 +538,17 @@ static void scan_spools_what_is_new(void **state)
          "\"services\":[],\"errors\":[]}",
          NULL, 0},
     };
-    static const struct exchange cp[] = {LEASE, RESULT("\"changed\":true")};
+    static const struct exchange cp[] = {
+        LEASE,
+        {"PUT", "/inventory/files/", "\"last\":true", 204, NULL, NULL, NULL, NULL, 0},
+        RESULT("\"changed\":true")};
     struct fixture *f = *state;
     char path[PATH_MAX];
 
     job_world_offer(f, "scan");
     job_world_host(f, host, N(host));
     assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
-    assert_string_equal(job_world_ops(f), "job_accept scan status close status ");
+    assert_string_equal(job_world_ops(f), "job_accept scan status certs close status ");
     assert_int_equal(job_world_spooled(f), 1);
     assert_int_equal(clm_net_path(&f->home.config, path, NULL, "inventory.json"), CLM_OK);
     assert_int_equal(clm_fs_exists(path), 1);
