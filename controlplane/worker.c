@@ -15,9 +15,11 @@
 #include "controlplane/idem.h"
 #include "controlplane/jobs.h"
 #include "controlplane/orders.h"
+#include "controlplane/renewals.h"
 
 #define TICK_MS       1000
 #define CLEAN_EVERY_S 600
+#define RENEW_EVERY_S 2
 #define WAIT_MAX_S    60
 #define CHANGES_KEEP  20000
 #define EVENTS_KEEP_S (30LL * 86400) /* of jobs that have ended */
@@ -36,6 +38,7 @@ struct clm_cp_worker {
     const struct clm_cp_conf *conf;
     struct clm_cp_hub *hub;
     int64_t cleaned_s;
+    int64_t renewed_s;
     uint32_t again_ms; /* an order is due sooner than the next tick; 0: none is */
 };
 
@@ -189,6 +192,24 @@ static enum clm_code sweep(struct clm_cp_worker *worker, struct clm_err *err)
     return code == CLM_OK ? clm_cp_tx_commit(&tx, err) : code;
 }
 
+static enum clm_code renew(struct clm_cp_worker *worker, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
+    int64_t now_s = clm_clock_now_s();
+
+    if (now_s - worker->renewed_s < RENEW_EVERY_S) {
+        return CLM_OK;
+    }
+    worker->renewed_s = now_s;
+    enum clm_code code = clm_cp_tx_begin(&tx, true, err);
+
+    if (code == CLM_OK) {
+        code = clm_cp_renewals_run(&tx, err);
+    }
+    return code == CLM_OK ? clm_cp_tx_commit(&tx, err) : code;
+}
+
+/* The list of changes shall not grow for ever, nor what is kept for those who ask again. */
 static enum clm_code clean(struct clm_cp_worker *worker, struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
@@ -224,7 +245,7 @@ static enum clm_code clean(struct clm_cp_worker *worker, struct clm_err *err)
 static void work_once(struct clm_cp_worker *worker)
 {
     static enum clm_code (*const parts[])(struct clm_cp_worker *, struct clm_err *) = {
-        step_orders, expire_orders, sweep, clean};
+        step_orders, expire_orders, sweep, renew, clean};
 
     for (size_t i = 0; i < CLM_ARRAY_LEN(parts); i++) {
         struct clm_err err = {0};

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configurations: the five steps, their validation, their certificate, and running them."""
 import datetime
+import sqlite3
+import time
 
 import pytest
 
@@ -196,6 +198,63 @@ def test_issued_says_when_it_is_renewed(plane, agent):
     assert agent.upload_csr(job, fence, key, ["www.example.com", "example.com"]).status in (201, 202)
     issued = wait_issued(plane, made)
     assert issued["next_renewal_at"][:10] == shift(issued["not_after"], -30)
+
+
+def jobs_of(plane, made):
+    return plane.op.get(f"/api/v1/jobs?certificate_id={made['certificate_id']}")["jobs"]
+
+
+def age(plane, made, not_before, not_after):
+    """Moves the life of what was issued."""
+    db = sqlite3.connect(plane.data / "clmbot.db", timeout=20)
+    with db:
+        db.execute("UPDATE cert_version SET not_before = ?, not_after = ? WHERE certificate_id = ?",
+                   (int(time.time()) + not_before, int(time.time()) + not_after, made["certificate_id"]))
+    db.close()
+
+
+def test_what_is_due_is_ordered_again_once(plane, agent):
+    made = make(plane, agent, schedule={"renew_days": 20})
+    job = plane.op.post(f"/api/v1/configurations/{made['id']}/run")["job_id"]
+    fence = agent.lease(job)["fence"]
+    agent.upload_csr(job, fence, wire.new_key(), ["www.example.com", "example.com"])
+    wait_issued(plane, made)
+    day = 86400
+    agent.result(job, fence)
+    age(plane, made, -60 * day, 21 * day)
+    time.sleep(2.5)  # the worker looks each second: it must have looked, and left it alone
+    assert len(jobs_of(plane, made)) == 1
+    age(plane, made, -60 * day, 20 * day - 60)
+    renewal = until(lambda: [j for j in jobs_of(plane, made) if j["job_id"] != job], 10, "the renewal")[0]
+    assert (renewal["type"], renewal["requested_by"], renewal["state"]) == ("order", "schedule", "queued")
+    agent.result(renewal["job_id"], agent.lease(renewal["job_id"])["fence"], "failed")
+    time.sleep(2.5)  # after a failure not at once
+    assert len(jobs_of(plane, made)) == 2
+    db = sqlite3.connect(plane.data / "clmbot.db", timeout=20)
+    with db:
+        db.execute("UPDATE job SET created_at = created_at - 6 * 3600 WHERE id = ?", (renewal["job_id"],))
+    db.close()
+    until(lambda: len(jobs_of(plane, made)) == 3, 10, "the next attempt while it is due")
+
+
+def test_a_short_life_is_renewed_after_two_thirds_of_it(plane, agent):
+    made = make(plane, agent)
+    job = plane.op.post(f"/api/v1/configurations/{made['id']}/run")["job_id"]
+    fence = agent.lease(job)["fence"]
+    agent.upload_csr(job, fence, wire.new_key(), ["www.example.com", "example.com"])
+    wait_issued(plane, made)
+    agent.result(job, fence)
+    age(plane, made, -3600, 2 * 86400)
+    shown = plane.op.get(f"/api/v1/configurations/{made['id']}")
+    assert shown["next_renewal_at"] > shown["updated_at"], "30 days before would have been long ago"
+    time.sleep(2.5)
+    assert len(jobs_of(plane, made)) == 1
+    plane.op.post(f"/api/v1/agents/{agent.id}/disable")
+    age(plane, made, -2 * 86400, 3600)
+    time.sleep(2.5)
+    assert len(jobs_of(plane, made)) == 1, "a disabled host gets no work"
+    plane.op.post(f"/api/v1/agents/{agent.id}/enable")
+    until(lambda: len(jobs_of(plane, made)) == 2, 10, "the renewal")
 
 
 def wait_issued(plane, made):

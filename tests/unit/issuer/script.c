@@ -73,6 +73,12 @@ static enum clm_code scripted_http(void *ctx, const struct clm_http_request *req
 
 void script_start(struct script *s, const struct answer *answers, const char *account_url)
 {
+    script_start_profile(s, answers, account_url, NULL);
+}
+
+void script_start_profile(struct script *s, const struct answer *answers, const char *account_url,
+                          const char *profile)
+{
     memset(s, 0, sizeof(*s));
     s->answers = answers;
     assert_int_equal(clm_rng_new(&s->rng, NULL), CLM_OK);
@@ -85,6 +91,7 @@ void script_start(struct script *s, const struct answer *answers, const char *ac
         .directory_url = BASE "/dir",
         .account_url = account_url,
         .ca_pem = "anchors",
+        .profile = profile,
         .timeout_ms = 1234,
     };
     assert_int_equal(clm_acme_new(&opts, &s->acme, &s->err), CLM_OK);

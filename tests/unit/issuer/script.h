@@ -49,6 +49,8 @@ struct script {
 
 /* account_url NULL: not known. */
 void script_start(struct script *s, const struct answer *answers, const char *account_url);
+void script_start_profile(struct script *s, const struct answer *answers, const char *account_url,
+                          const char *profile);
 /* Fails unless every answer was asked for. */
 void script_end(struct script *s);
 

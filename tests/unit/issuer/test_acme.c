@@ -197,6 +197,24 @@ static void order_names_dns_and_addresses(void **state)
     script_end(&s);
 }
 
+static void order_asks_for_the_profile(void **state)
+{
+    const struct answer answers[] = {DIRECTORY,
+                                     NONCE("n1"),
+                                     {POST_TO("/order"), .status = 201, JSON,
+                                      .body = ORDER("pending", ""), .location = BASE "/o/1"},
+                                     {0}};
+    CLM_CLEANUP(clm_names_done) struct clm_names names = {.dns = {0}};
+    CLM_CLEANUP(clm_order_done) struct clm_order order;
+    struct script s;
+    (void)state;
+    assert_int_equal(clm_names_add_dns(&names, "a.example", NULL), CLM_OK);
+    script_start_profile(&s, answers, ACCOUNT, "shortlived");
+    assert_int_equal(clm_acme_order_new(s.acme, &names, &order, &s.err), CLM_OK);
+    assert_string_equal(clm_json_text(clm_json_get(s.payload, "profile")), "shortlived");
+    script_end(&s);
+}
+
 static void order_without_names_or_url_is_refused(void **state)
 {
     const struct answer none[] = {{0}};
@@ -486,6 +504,7 @@ int main(void)
         cmocka_unit_test(accounts_that_cannot_be_used),
         cmocka_unit_test(only_p256_keys_and_https_directories_are_taken),
         cmocka_unit_test(order_names_dns_and_addresses),
+        cmocka_unit_test(order_asks_for_the_profile),
         cmocka_unit_test(order_without_names_or_url_is_refused),
         cmocka_unit_test(invalid_order_says_why_and_is_no_error),
         cmocka_unit_test(more_authorizations_than_names_are_possible_is_a_limit),
