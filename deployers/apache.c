@@ -7,33 +7,28 @@
 #include "deployers/deployers.h"
 #include "deployers/pem_server.h"
 
-#define DEBIAN_EXE  "/usr/sbin/apache2"
-#define DEBIAN_CONF "/etc/apache2"
+#define DEBIAN_EXE     "/usr/sbin/apache2"
+#define DEBIAN_CONF    "/etc/apache2"
+#define DEBIAN_CONTROL "/usr/sbin/apache2ctl"
+#define ENV            "/usr/bin/env"
 
-/* Debian's configuration needs the environment that apachectl reads from envvars. Instances in
- * /etc/apache2-NAME have a link apache2ctl-NAME (README.multiple-instances). NULL: not Debian's. */
-static const char *control_program(const struct clm_service *service, char *dst, size_t size)
+/* Debian's configuration needs the environment that apache2ctl reads from the envvars beside it, in
+ * /etc/apache2 and in the directory of any other instance (README.multiple-instances). False: not
+ * Debian's. dir: of the instance. */
+static bool is_debians(const struct clm_io *io, const struct clm_service *service, char *dir)
 {
-    const char *suffix = service->config_path + strlen(DEBIAN_CONF);
-    size_t len;
+    static const char conf[] = "/apache2.conf";
+    char envvars[PATH_MAX];
+    struct clm_stat st = {0};
+    size_t len = strlen(service->config_path);
 
-    if (strcmp(service->exe, DEBIAN_EXE) != 0 ||
-        !clm_str_starts(service->config_path, DEBIAN_CONF) ||
-        !clm_str_ends(service->config_path, "/apache2.conf")) {
-        return NULL;
+    if (strcmp(service->exe, DEBIAN_EXE) != 0 || !clm_str_ends(service->config_path, conf)) {
+        return false;
     }
-    len = strcspn(suffix, "/");
-    if (strcmp(suffix + len, "/apache2.conf") != 0) {
-        return NULL;
-    }
-    if (len == 0) {
-        return "/usr/sbin/apachectl";
-    }
-    if (suffix[0] != '-' || len >= 128) {
-        return NULL;
-    }
-    (void)snprintf(dst, size, "/usr/sbin/apache2ctl%.*s", (int)len, suffix);
-    return dst;
+    (void)snprintf(dir, PATH_MAX, "%.*s", (int)(len - strlen(conf)), service->config_path);
+    return strcmp(dir, DEBIAN_CONF) == 0 ||
+           (clm_str_fmt(envvars, sizeof(envvars), NULL, "%s/envvars", dir) == CLM_OK &&
+            io->stat(io->ctx, envvars, true, &st, NULL) == CLM_OK);
 }
 
 static enum clm_code add_all(struct clm_strs *out, const char *const *words, size_t n,
@@ -75,23 +70,46 @@ static enum clm_code add_defines(const struct clm_io *io, const struct clm_servi
     return code;
 }
 
+/* envvars is run by the shell that apache2ctl is, so nobody else may write it. */
+static enum clm_code debian_test(const struct clm_io *io, const char *dir, struct clm_strs *out,
+                                 struct clm_err *err)
+{
+    const char *const usual[] = {"/usr/sbin/apachectl", "configtest"};
+    const bool is_usual = strcmp(dir, DEBIAN_CONF) == 0;
+    char envvars[PATH_MAX];
+    char place[PATH_MAX + 32];
+    const char *const instance[] = {ENV, place, DEBIAN_CONTROL, "configtest"};
+    struct clm_err why = {0};
+    struct clm_stat st = {0};
+    enum clm_code code = clm_program_check(io, is_usual ? usual[0] : DEBIAN_CONTROL, &why);
+
+    (void)snprintf(place, sizeof(place), "APACHE_CONFDIR=%s", dir);
+    if (code == CLM_OK && !is_usual) {
+        code = clm_program_check(io, ENV, &why);
+    }
+    if (code == CLM_OK) {
+        code = clm_str_fmt(envvars, sizeof(envvars), &why, "%s/envvars", dir);
+    }
+    if (code == CLM_OK && io->stat(io->ctx, envvars, true, &st, NULL) == CLM_OK) {
+        code = clm_program_check(io, envvars, &why);
+    }
+    if (code != CLM_OK) {
+        return clm_err_set(err, CLM_E_CONFIG, "the configuration cannot be tested: %s", why.msg);
+    }
+    return is_usual ? add_all(out, usual, CLM_ARRAY_LEN(usual), err)
+                    : add_all(out, instance, CLM_ARRAY_LEN(instance), err);
+}
+
 static enum clm_code test_argv(const struct clm_io *io, const struct clm_service *service,
                                struct clm_strs *out, struct clm_err *err)
 {
     const char *const words[] = {service->exe, "-t", "-f", service->config_path};
     const char *const root[] = {"-d", service->prefix};
-    struct clm_err why = {0};
-    char name[256];
-    const char *control = control_program(service, name, sizeof(name));
+    char dir[PATH_MAX];
     enum clm_code code;
 
-    if (control != NULL) {
-        const char *const ask[] = {control, "configtest"};
-
-        code = clm_program_check(io, control, &why);
-        return code == CLM_OK ? add_all(out, ask, CLM_ARRAY_LEN(ask), err)
-                              : clm_err_set(err, CLM_E_CONFIG,
-                                            "the configuration cannot be tested: %s", why.msg);
+    if (is_debians(io, service, dir)) {
+        return debian_test(io, dir, out, err);
     }
     code = add_all(out, words, CLM_ARRAY_LEN(words), err);
     if (code == CLM_OK && service->prefix[0] != '\0') {

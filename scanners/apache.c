@@ -89,7 +89,10 @@ static enum clm_code load(const struct clm_io *io, struct clm_service *service,
     char root[PATH_MAX];
     enum clm_code code = clm_conf_dirname(service->config_path, dir, sizeof(dir), err);
 
-    if (code == CLM_OK && clm_str_starts(dir, "/etc/apache2") &&
+    if (code == CLM_OK &&
+        (clm_str_starts(dir, "/etc/apache2") ||
+         (strcmp(service->exe, "/usr/sbin/apache2") == 0 &&
+          clm_str_ends(service->config_path, "/apache2.conf"))) &&
         clm_conf_path(dir, "envvars", envvars, sizeof(envvars), NULL) == CLM_OK) {
         source.envvars = envvars;
     }

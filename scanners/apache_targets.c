@@ -133,6 +133,26 @@ static bool is_mod_mds(const struct clm_apache_view *view, const struct clm_apac
     return false;
 }
 
+/* What neither Define nor envvars explains stays in the path as it was written. */
+static enum clm_code refuse_variables(struct clm_target *target, struct clm_err *err)
+{
+    const char *const paths[] = {target->cert_path, target->key_path, target->chain_path};
+    enum clm_code code = CLM_OK;
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(paths) && code == CLM_OK; i++) {
+        const char *variable = strstr(paths[i], "${");
+
+        if (variable != NULL) {
+            code =
+                clm_target_refuse(target, err,
+                                  "%s: what '%.*s}' stands for is not known: it is neither defined "
+                                  "in the configuration nor in envvars",
+                                  target->configured_at, (int)strcspn(variable, "}/"), variable);
+        }
+    }
+    return code;
+}
+
 /* Where httpd asks for the password of an encrypted key: a person, or a program. It stands in the main
  * server alone. */
 static enum clm_code note_dialog(const struct clm_apache_view *view, struct clm_target *target,
@@ -161,6 +181,9 @@ static enum clm_code check_vhost(const struct clm_apache_view *view,
         clm_str_starts(target->key_path, "pkcs11:")) {
         code = clm_target_refuse(target, err, "the key is in a token (%.64s), not in a file",
                                  target->key_path);
+    }
+    if (code == CLM_OK) {
+        code = refuse_variables(target, err);
     }
     if (code == CLM_OK) {
         code = note_dialog(view, target, err);

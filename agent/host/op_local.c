@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What only root on this host may ask for: the trust document, a dry run, a local roll-back. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/proc.h"
 #include "agent/host/internal.h"
 
 #define CA_PEM_MAX 65536u /* protocol.md 7.2 */
 #define PINS_MAX   4      /* protocol.md 5.2 */
+
+#define TEST_TIMEOUT_MS 30000u /* of a server's own configuration test, as in a deployment */
+#define TEST_LINES_MAX  20     /* shown of what it says */
 
 enum clm_code clm_host_op_trust_put(struct clm_host_call *call, struct clm_err *err)
 {
@@ -39,13 +45,76 @@ enum clm_code clm_host_op_trust_put(struct clm_host_call *call, struct clm_err *
     return CLM_OK;
 }
 
+/* What a program said, line by line. */
+static void put_lines(struct clm_json *obj, const struct clm_buf *output)
+{
+    struct clm_json *lines = clm_json_set_array(obj, "output");
+    const char *at = clm_buf_str(output);
+
+    for (int i = 0; i < TEST_LINES_MAX && *at != '\0';) {
+        char line[512];
+        size_t len = strcspn(at, "\n");
+
+        (void)snprintf(line, sizeof(line), "%.*s", (int)(len < 500 ? len : 500), at);
+        for (char *c = line; *c != '\0'; c++) {
+            *c = (unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c;
+        }
+        if (len > 0) {
+            clm_json_add_str(lines, line);
+            i++;
+        }
+        at += len + (at[len] == '\n');
+    }
+}
+
+/* Runs the tests that a deployment would run first: they read only. */
+static enum clm_code run_tests(struct clm_host_call *call, const struct clm_plan *plan,
+                               struct clm_err *err)
+{
+    const struct clm_io *io = call->host->io;
+    struct clm_json *tests = clm_json_set_array(call->reply, "tests");
+    enum clm_code code = CLM_OK;
+
+    for (size_t i = 0; i < plan->n_steps && code == CLM_OK; i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf output = CLM_BUF_INIT(CLM_PROC_OUTPUT_MAX);
+        const struct clm_strs *words = &plan->steps[i].argv;
+        const char **argv;
+        struct clm_json *one;
+        int status = 0;
+
+        if (plan->steps[i].kind != CLM_STEP_CHECK || words->n == 0) {
+            continue;
+        }
+        argv = calloc(words->n + 1, sizeof(*argv));
+        if (argv == NULL) {
+            return clm_err_set(err, CLM_E_NOMEM, "arguments");
+        }
+        for (size_t k = 0; k < words->n; k++) {
+            argv[k] = words->v[k];
+        }
+        code = io->run(io->ctx, argv, TEST_TIMEOUT_MS, &status, &output, err);
+        free(argv);
+        if (code == CLM_OK) {
+            one = clm_json_add_object(tests);
+            clm_json_set_str(one, "program", words->v[0]);
+            clm_json_set_int(one, "status", status);
+            put_lines(one, &output);
+        }
+    }
+    return code;
+}
+
 enum clm_code clm_host_op_local_plan(struct clm_host_call *call, struct clm_err *err)
 {
     CLM_CLEANUP(clm_plan_done) struct clm_plan plan = {.n_steps = 0};
     const char *target;
     struct clm_json *lines;
+    bool check = false;
     enum clm_code code = clm_json_str(call->body, "target", CLM_TARGET_ID_SIZE - 1, &target, err);
 
+    if (code == CLM_OK) {
+        code = clm_json_bool_or(call->body, "check", &check, err);
+    }
     if (code == CLM_OK) {
         code = clm_host_plan(call, target, NULL, &plan, err);
     }
@@ -60,7 +129,7 @@ enum clm_code clm_host_op_local_plan(struct clm_host_call *call, struct clm_err 
         code = clm_step_describe(&plan.steps[i], text, sizeof(text), err);
         clm_json_add_str(lines, text);
     }
-    return code;
+    return code == CLM_OK && check ? run_tests(call, &plan, err) : code;
 }
 
 enum clm_code clm_host_op_local_rollback(struct clm_host_call *call, struct clm_err *err)

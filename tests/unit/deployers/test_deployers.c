@@ -321,13 +321,18 @@ static void apache_is_tested_as_it_was_started(void **state)
         {"/usr/sbin/apache2", "/etc/apache2/other.conf", "", "a",
          "/usr/sbin/apache2 -t -f /etc/apache2/other.conf"},
         {"/usr/sbin/apache2", "/etc/apache2-two/apache2.conf", "", "a",
-         "/usr/sbin/apache2ctl-two configtest"},
+         "/usr/bin/env APACHE_CONFDIR=/etc/apache2-two /usr/sbin/apache2ctl configtest"},
+        {"/usr/sbin/apache2", "/srv/site/apache2.conf", "/srv/site", "a",
+         "/usr/bin/env APACHE_CONFDIR=/srv/site /usr/sbin/apache2ctl configtest"},
         {"/usr/sbin/httpd", "/c", "", "httpd|-DFOREGROUND|-D|SSL",
          "/usr/sbin/httpd -t -f /c -D SSL"},
     };
     struct fixture *f = *state;
 
-    root_io_text(f->root, "/usr/sbin/apache2ctl-two", "");
+    root_io_text(f->root, "/usr/sbin/apache2ctl", "");
+    root_io_text(f->root, "/usr/bin/env", "");
+    root_io_text(f->root, "/etc/apache2-two/envvars", "");
+    root_io_text(f->root, "/srv/site/envvars", "");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char line[512] = "";
         char path[PATH_MAX + 8];
@@ -374,6 +379,16 @@ static void loose_program(struct fixture *f)
 {
     static const struct root_io_owner owners[] = {{"/usr/sbin/nginx", 0, 0, 0777}, {NULL, 0, 0, 0}};
 
+    f->io.owners = owners;
+}
+
+static void loose_envvars(struct fixture *f)
+{
+    static const struct root_io_owner owners[] = {{"/etc/apache2/envvars", 33, 33, 0644},
+                                                  {NULL, 0, 0, 0}};
+
+    use_apache(f, "/usr/sbin/apache2", "/etc/apache2/apache2.conf");
+    root_io_text(f->root, "/etc/apache2/envvars", "");
     f->io.owners = owners;
 }
 
@@ -432,6 +447,7 @@ static const struct refusal refusals[] = {
     {stopped, CLM_E_CONFLICT, "does not run: start it first"},
     {in_container, CLM_E_UNSUPPORTED, "container"},
     {loose_program, CLM_E_CONFIG, "'/usr/sbin/nginx' can be changed by others than root"},
+    {loose_envvars, CLM_E_CONFIG, "'/etc/apache2/envvars' can be changed by others"},
     {loose_control, CLM_E_CONFIG, "'/usr/sbin/apachectl' can be changed by others"},
     {no_endpoint, CLM_E_CONFIG, "no address to prove"},
     {name_lost, CLM_E_CONFLICT, "lacks 'b.example'"},
@@ -506,7 +522,7 @@ static void the_registry_is_well_formed(void **state)
         }
         (void)fclose(page);
     }
-    assert_int_equal(n, 2);
+    assert_int_equal(n, 4);
     assert_null(clm_deployer_find("none"));
 }
 

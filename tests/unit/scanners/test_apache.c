@@ -226,6 +226,18 @@ static void the_main_server_is_a_host_too(void **state)
     assert_string_equal(s->targets[0].key_path, "/k");
 }
 
+static void unknown_variables_are_a_reason(void **state)
+{
+    const struct clm_service *s =
+        scan_text(*state, "Listen 443\n<VirtualHost *:443>\nServerName v.example\nSSLEngine on\n"
+                          "SSLCertificateFile ${NOBODY_KNOWS}/a.pem\nSSLCertificateKeyFile /a.key\n"
+                          "</VirtualHost>\n");
+
+    assert_int_equal(s->n_targets, 1);
+    assert_false(s->targets[0].manageable);
+    assert_true(scan_check_says(&s->targets[0].reasons, "what '${NOBODY_KNOWS}' stands for"));
+}
+
 static void files_of_the_main_server_are_inherited_one_by_one(void **state)
 {
     const struct clm_service *s = scan_text(
@@ -352,6 +364,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_main_server_is_a_host_too, set_up_bare, tear_down),
         cmocka_unit_test_setup_teardown(files_of_the_main_server_are_inherited_one_by_one,
                                         set_up_bare, tear_down),
+        cmocka_unit_test_setup_teardown(unknown_variables_are_a_reason, set_up_bare, tear_down),
         cmocka_unit_test_setup_teardown(rewriting_is_judged, set_up_bare, tear_down),
         cmocka_unit_test_setup_teardown(https_sockets_speak_tls_unless_told_otherwise, set_up_bare,
                                         tear_down),
