@@ -10,6 +10,10 @@
 #include "agent/crypto/ber.h"
 #include "agent/keystore/pkcs12.h"
 
+/* Values in values of a bag in CLM_P12_DEPTH_MAX bags: three for each, and those of the bag. BER is
+ * converted to a smaller depth, which is enough for a bag in two others. */
+#define DEFINITE_MAX (3 * (CLM_P12_DEPTH_MAX + 1) + 12)
+
 static enum clm_code no_memory(struct clm_err *err)
 {
     return clm_err_set(err, CLM_E_NOMEM, "keystore: no memory");
@@ -44,7 +48,7 @@ static bool is_definite(struct clm_der_reader r, unsigned depth)
             return false;
         }
         if ((tlv.tag & 0x20u) != 0 &&
-            (depth == CLM_BER_DEPTH_MAX || !is_definite(clm_der_enter(&tlv), depth + 1))) {
+            (depth == DEFINITE_MAX || !is_definite(clm_der_enter(&tlv), depth + 1))) {
             return false;
         }
     }
