@@ -95,7 +95,7 @@ static void whatever_breaks_the_rules_ends_the_connection(void **state)
         ROW("\x02\0\0\0\x05\0\0\0{}", CLM_E_PARSE, "part in the wrong direction"),
         ROW("\x02\0\0\0\x07\0\0\0{}", CLM_E_PARSE, "fail in the wrong direction"),
         ROW("\x02\0\0\0\x04\0\0\0{}", CLM_E_PARSE, "answer that nobody asked for"),
-        ROW("\x02\0\0\0\x01\x12\0\0{}", CLM_E_PARSE, "unknown operation"),
+        ROW("\x02\0\0\0\x01\xfe\0\0{}", CLM_E_PARSE, "unknown operation"),
         ROW("\x02\0\0\0\x01\0\0\0{}", CLM_E_PARSE, "no operation"),
         ROW("\x02\0\0\0\x01\x01\0\0[]", CLM_E_PARSE, "array"),
         ROW("\x01\0\0\0\x01\x01\0\0{", CLM_E_PARSE, "half an object"),

@@ -17,7 +17,6 @@
 
 #include "agent/crypto/armor.h"
 #include "scanners/cert_files.h"
-#include "scanners/cert_files_der.h"
 #include "tests/support/certs.h"
 #include "tests/support/root_io.h"
 
@@ -216,95 +215,6 @@ static void files_are_found_by_content_whatever_their_name(void **state)
     assert_string_equal(answer_of(w, "/a/noext", "chain_ok"), "null");
     assert_true(lists(clm_json_get(entry_of(w, "/a/noext"), "certificate"), "sans", "www.example"));
     clm_test_leaf_done(&leaf);
-}
-
-static void the_reader_here_and_the_one_of_mbed_tls_agree(void **state)
-{
-    struct world *w = *state;
-    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(65536);
-    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
-    struct clm_cert_view view;
-    struct clm_cert_info here;
-    struct clm_cert_info there;
-    struct clm_test_leaf leaf;
-
-    clm_test_leaf_make(w->ca, "www.example,api.example,192.0.2.1", CLM_TEST_GOOD, &leaf);
-    to_der(&leaf.leaf_pem, &der);
-    assert_true(clm_cert_view_read(der.data, der.len, &view));
-    assert_int_equal(clm_cert_view_info(&view, &here, NULL), CLM_OK);
-    assert_int_equal(clm_cert_chain_from_der(der.data, der.len, &chain, NULL), CLM_OK);
-    assert_int_equal(clm_cert_info(chain, 0, &there, NULL), CLM_OK);
-    assert_string_equal(here.sha256, there.sha256);
-    assert_string_equal(here.spki_sha256, there.spki_sha256);
-    assert_string_equal(here.serial, there.serial);
-    assert_string_equal(here.subject, there.subject);
-    assert_string_equal(here.issuer, there.issuer);
-    assert_string_equal(here.key_type, there.key_type);
-    assert_true(here.not_before_s == there.not_before_s && here.not_after_s == there.not_after_s);
-    assert_int_equal(here.names.dns.n, there.names.dns.n);
-    assert_int_equal(here.names.ip.n, 1);
-    /* and every beginning of it is refused, without reading behind its end */
-    for (size_t len = 0; len < der.len; len++) {
-        uint8_t *cut = malloc(len == 0 ? 1 : len);
-
-        assert_non_null(cut);
-        memcpy(cut, der.data, len);
-        assert_false(clm_cert_view_read(cut, len, &view));
-        free(cut);
-    }
-    clm_cert_info_done(&here);
-    clm_cert_info_done(&there);
-    clm_test_leaf_done(&leaf);
-}
-
-static void a_changed_byte_never_breaks_the_reader(void **state)
-{
-    struct world *w = *state;
-    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(65536);
-    struct clm_test_leaf leaf;
-    uint8_t spki[CLM_SHA256_SIZE];
-
-    clm_test_leaf_make(w->ca, "www.example", CLM_TEST_GOOD, &leaf);
-    to_der(&leaf.leaf_pem, &der);
-    for (size_t i = 0; i < der.len; i++) {
-        for (unsigned bit = 0; bit < 8; bit++) {
-            struct clm_cert_view view;
-            struct clm_cert_info info;
-
-            der.data[i] ^= (uint8_t)(1u << bit);
-            if (clm_cert_view_read(der.data, der.len, &view)) {
-                assert_int_equal(clm_cert_view_info(&view, &info, NULL), CLM_OK);
-                (void)clm_cert_view_is_issuer(&view, &view);
-                clm_cert_info_done(&info);
-            }
-            (void)clm_private_spki(der.data, der.len, spki);
-            der.data[i] ^= (uint8_t)(1u << bit);
-        }
-    }
-    clm_test_leaf_done(&leaf);
-}
-
-static void keys_are_matched_by_their_public_half(void **state)
-{
-    static const enum clm_key_type types[] = {CLM_KEY_EC_P256, CLM_KEY_EC_P384, CLM_KEY_RSA_2048};
-    struct world *w = *state;
-
-    for (size_t i = 0; i < CLM_ARRAY_LEN(types); i++) {
-        CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
-        CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_SECRET_INIT(CLM_KEY_DER_MAX);
-        uint8_t spki[CLM_SHA256_SIZE];
-        char here[CLM_SHA256_HEX_SIZE];
-        char there[CLM_SHA256_HEX_SIZE];
-
-        assert_int_equal(clm_key_generate(clm_test_ca_rng(w->ca), types[i], &key, NULL), CLM_OK);
-        assert_int_equal(clm_key_to_der(key, &der, NULL), CLM_OK);
-        assert_true(clm_is_private_key(der.data, der.len));
-        assert_true(clm_private_spki(der.data, der.len, spki));
-        clm_hex_encode(spki, sizeof(spki), here);
-        assert_int_equal(clm_key_spki_sha256_hex(key, there, NULL), CLM_OK);
-        assert_string_equal(here, there);
-        assert_false(clm_is_private_key(der.data, der.len - 1));
-    }
 }
 
 static void a_key_beside_a_certificate_is_told_of(void **state)
@@ -651,37 +561,12 @@ static void the_visitor_can_end_it(void **state)
     clm_test_leaf_done(&leaf);
 }
 
-static void json_form_comes_back_as_it_went(void **state)
-{
-    struct world *w = *state;
-    struct clm_test_leaf leaf;
-
-    clm_test_leaf_make(w->ca, "www.example", CLM_TEST_EXPIRED, &leaf);
-    write_mode(w, "/a\n\033[2Jb.pem", &leaf.full_pem, 0644);
-    assert_int_equal(search(w), CLM_OK);
-    assert_int_equal(w->n, 1);
-    CLM_CLEANUP(clm_found_done) struct clm_found found = {.path = ""};
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *again = clm_json_new_object();
-    CLM_CLEANUP(clm_buf_done) struct clm_buf one = CLM_BUF_INIT(65536);
-    CLM_CLEANUP(clm_buf_done) struct clm_buf two = CLM_BUF_INIT(65536);
-    assert_int_equal(clm_found_from_json(clm_json_first(w->found), &found, NULL), CLM_OK);
-    clm_found_to_json(&found, false, again);
-    assert_int_equal(clm_json_print(clm_json_first(w->found), false, &one, NULL), CLM_OK);
-    assert_int_equal(clm_json_print(again, false, &two, NULL), CLM_OK);
-    assert_string_equal(clm_buf_str(&one), clm_buf_str(&two));
-    assert_null(strchr(clm_buf_str(&one), '\033'));
-    clm_test_leaf_done(&leaf);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(files_are_found_by_content_whatever_their_name),
-        TEST(the_reader_here_and_the_one_of_mbed_tls_agree),
-        TEST(a_changed_byte_never_breaks_the_reader),
-        TEST(keys_are_matched_by_their_public_half),
         TEST(a_key_beside_a_certificate_is_told_of),
         TEST(keys_that_others_can_read_are_a_problem),
         TEST(dates_and_chains_are_judged),
@@ -696,7 +581,6 @@ int main(void)
         TEST(excluded_paths_are_left_and_ignored_ones_are_silent),
         TEST(targets_are_joined_by_file_and_by_leaf),
         TEST(the_visitor_can_end_it),
-        TEST(json_form_comes_back_as_it_went),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
