@@ -46,25 +46,35 @@ static bool is_uploaded(const struct clm_spec_order *order)
     return order->has_csr && order->csr.mode == CLM_CSR_MODE_UPLOADED;
 }
 
-/* The request that waits for the job, made if it is not there; *out_here false: without its key. */
+/* The request that waits for a job. */
+struct waiting {
+    char key_ref[CLM_KEY_REF_SIZE];
+    struct clm_store_key key;
+    bool is_here; /* false: without its key, which is elsewhere */
+};
+
+/* It is made if it is not there. */
 static enum clm_code find_request(struct clm_host_call *call, const struct clm_job_envelope *job,
-                                  const struct clm_spec_order *order, const char *key_ref,
-                                  struct clm_store_key *out, bool *out_here, struct clm_err *err)
+                                  const struct clm_spec_order *order, struct waiting *out,
+                                  struct clm_err *err)
 {
     CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info info = {.must_staple = false};
-    enum clm_code code = clm_store_key_get(call->host->store, key_ref, out, err);
+    enum clm_code code = key_ref_of(job->job_id, out->key_ref, err);
 
-    *out_here = code == CLM_OK;
+    if (code == CLM_OK) {
+        code = clm_store_key_get(call->host->store, out->key_ref, &out->key, err);
+        out->is_here = code == CLM_OK;
+    }
     if (code != CLM_E_NOTFOUND) {
         return code;
     }
-    code = clm_host_request_make(call, job, order, key_ref, err);
+    code = clm_host_request_make(call, job, order, out->key_ref, err);
     if (code == CLM_OK) {
-        code = clm_store_key_get(call->host->store, key_ref, out, err);
-        *out_here = code == CLM_OK;
+        code = clm_store_key_get(call->host->store, out->key_ref, &out->key, err);
+        out->is_here = code == CLM_OK;
     }
     if (code == CLM_E_NOTFOUND && is_uploaded(order)) {
-        code = clm_csr_from_text(order->csr.csr_pem, &out->csr_der, &info, err);
+        code = clm_csr_from_text(order->csr.csr_pem, &out->key.csr_der, &info, err);
     }
     return code;
 }
@@ -82,12 +92,10 @@ static enum clm_code order_of(struct clm_host_call *call, const struct clm_job_e
 
 enum clm_code clm_host_op_csr(struct clm_host_call *call, struct clm_err *err)
 {
-    struct clm_store_key key = CLM_STORE_KEY_INIT;
+    struct waiting waiting = {.key = CLM_STORE_KEY_INIT};
     struct clm_job_record record;
     struct clm_job_envelope job;
     struct clm_job_spec spec = {.type = CLM_JOB_TYPE__COUNT};
-    char key_ref[CLM_KEY_REF_SIZE];
-    bool is_here = false;
     enum clm_code code = clm_host_job(call, &record, &job, err);
 
     if (code != CLM_OK) {
@@ -95,16 +103,14 @@ enum clm_code clm_host_op_csr(struct clm_host_call *call, struct clm_err *err)
     }
     code = order_of(call, &job, &spec, err);
     if (code == CLM_OK) {
-        code = key_ref_of(job.job_id, key_ref, err);
+        code = find_request(call, &job, &spec.u.order, &waiting, err);
         if (code == CLM_OK) {
-            code = find_request(call, &job, &spec.u.order, key_ref, &key, &is_here, err);
-        }
-        if (code == CLM_OK) {
-            code = reply_csr(call->reply, is_here ? key_ref : NULL, &key.csr_der, err);
+            code = reply_csr(call->reply, waiting.is_here ? waiting.key_ref : NULL,
+                             &waiting.key.csr_der, err);
         }
         clm_job_spec_done(&spec);
     }
-    clm_store_key_done(&key);
+    clm_store_key_done(&waiting.key);
     clm_job_envelope_done(&job);
     clm_job_record_done(&record);
     return code;

@@ -95,19 +95,26 @@ static enum clm_code make_key(struct clm_host_call *call, const char *target,
 
 /* ---- keeping ---- */
 
+/* A key and its request; borrowed. */
+struct pair {
+    const struct clm_key *key;
+    const struct clm_buf *csr;
+};
+
 static enum clm_code keep(struct clm_host_call *call, const struct clm_job_envelope *job,
                           const struct clm_spec_order *order, const char *key_ref,
-                          const struct clm_key *key, const struct clm_buf *csr, struct clm_err *err)
+                          const struct pair *made, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_SECRET_INIT(CLM_KEY_PEM_MAX);
     CLM_CLEANUP(clm_json_free_p) struct clm_json *meta = clm_json_new_object();
-    enum clm_code code = clm_key_to_pem(key, &pem, err);
+    enum clm_code code = clm_key_to_pem(made->key, &pem, err);
 
     clm_json_set_str(meta, "job_id", job->job_id);
     clm_json_set_str(meta, "certificate_id", order->certificate_id);
-    clm_json_set_str(meta, "key_type", clm_key_type_name(clm_key_type_of(key)));
-    return code == CLM_OK ? clm_store_key_put(call->host->store, key_ref, &pem, csr, meta, err)
-                          : code;
+    clm_json_set_str(meta, "key_type", clm_key_type_name(clm_key_type_of(made->key)));
+    return code == CLM_OK
+               ? clm_store_key_put(call->host->store, key_ref, &pem, made->csr, meta, err)
+               : code;
 }
 
 static enum clm_code read_challenge(struct clm_host_call *call, const char *name,
@@ -172,7 +179,7 @@ static enum clm_code make_new(struct clm_host_call *call, const struct clm_job_e
     if (code == CLM_OK) {
         code = build(call, &wish, key, &csr, err);
     }
-    return code == CLM_OK ? keep(call, job, order, key_ref, key, &csr, err) : code;
+    return code == CLM_OK ? keep(call, job, order, key_ref, &(struct pair){key, &csr}, err) : code;
 }
 
 static enum clm_code make_again(struct clm_host_call *call, const struct clm_job_envelope *job,
@@ -201,7 +208,9 @@ static enum clm_code make_again(struct clm_host_call *call, const struct clm_job
     if (code == CLM_OK) {
         code = clm_request_check_names(call, &order->names, &info.names, err);
     }
-    return code == CLM_OK ? keep(call, job, order, key_ref, key, &waiting.csr_der, err) : code;
+    return code == CLM_OK
+               ? keep(call, job, order, key_ref, &(struct pair){key, &waiting.csr_der}, err)
+               : code;
 }
 
 enum clm_code clm_host_request_adopt(struct clm_host_call *call, const struct clm_job_envelope *job,
@@ -234,7 +243,7 @@ enum clm_code clm_host_request_adopt(struct clm_host_call *call, const struct cl
         return code;
     }
     *out_here = true;
-    return keep(call, job, order, key_ref, installed.key, &csr, err);
+    return keep(call, job, order, key_ref, &(struct pair){installed.key, &csr}, err);
 }
 
 static enum clm_code take_uploaded(struct clm_host_call *call, const struct clm_job_envelope *job,
