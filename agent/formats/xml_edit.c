@@ -142,6 +142,23 @@ static enum clm_code add_element(const struct clm_xml *xml, const struct clm_xml
     return code == CLM_OK ? clm_buf_add_str(out, "/>", err) : code;
 }
 
+/* With the name's own bytes: the file may not be in UTF-8. */
+static enum clm_code add_end_tag(const struct clm_xml *xml, const struct clm_xml_node *node,
+                                 struct clm_buf *out, struct clm_err *err)
+{
+    const char *name = xml->text + node->offset + 1;
+    size_t len = 0;
+    enum clm_code code = clm_buf_add_str(out, "</", err);
+
+    while (node->offset + 1 + len < node->attrs_end && !is_space(name[len]) && name[len] != '/') {
+        len++;
+    }
+    if (code == CLM_OK) {
+        code = clm_buf_add(out, name, len, err);
+    }
+    return code == CLM_OK ? clm_buf_add_str(out, ">", err) : code;
+}
+
 /* Where the white space before the end tag begins: it goes on to indent the end tag. */
 static uint64_t before_close(const struct clm_xml *xml, const struct clm_xml_node *node)
 {
@@ -175,7 +192,7 @@ enum clm_code clm_xml_add(const struct clm_xml *xml, const struct clm_xml_node *
         }
     }
     if (code == CLM_OK && node->is_empty) {
-        code = clm_buf_addf(&text, err, "</%s>", node->name);
+        code = add_end_tag(xml, node, &text, err);
     }
     return code == CLM_OK ? finish(&text, at, node->is_empty ? node->tag_end - at : 0, out, err)
                           : code;

@@ -41,10 +41,12 @@ struct fixture {
 static const struct root_io_owner owners[] = {
     {"/proc/70", 998, 997, 0}, {"/etc/clmbot/tomcat", 0, 0, 0600}, {NULL, 0, 0, 0}};
 
-/* The only fixture there is at a time: root_io has no place for a manager. */
+/* root_io has no place for a manager: it lies beside it in the fixture. */
 static struct manager *manager_now(void *ctx)
 {
-    return &((struct fixture *)((char *)ctx - offsetof(struct fixture, io)))->manager;
+    void *fixture = (char *)ctx - offsetof(struct fixture, io);
+
+    return &((struct fixture *)fixture)->manager;
 }
 
 static enum clm_code answer(void *ctx, const struct clm_http_request *request,

@@ -178,6 +178,10 @@ static void a_child_is_added_on_a_line_of_its_own(void **state)
     assert_add(xml.root->first, "<s>\r\n\t<h a='1'>\r\n\t    " CERT "\r\n\t</h>\r\n</s>\r\n");
     parse_well("<s>\n\t<h>\n\t\t<!-- c -->\n\t</h>\n</s>");
     assert_add(xml.root->first, "<s>\n\t<h>\n\t\t<!-- c -->\n\t    " CERT "\n\t</h>\n</s>");
+    parse_well("<?xml version='1.0' encoding='ISO-8859-1'?><s><\xfc\n a='1'/></s>");
+    assert_add(xml.root->first,
+               "<?xml version='1.0' encoding='ISO-8859-1'?><s><\xfc\n a='1'>\n    " CERT
+               "\n</\xfc></s>");
     parse_well("<s><h></h></s>");
     assert_add(xml.root->first, "<s><h>\n    " CERT "\n</h></s>");
 }
