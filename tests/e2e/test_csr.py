@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import AttributeOID, ExtendedKeyUsageOID, NameOID
 
 from harness import pki
@@ -394,3 +395,38 @@ def test_an_acme_ca_certifies_no_mail_addresses(acme, work):
     done = it.add("--name", it.server.name, "--email", "ops@example.com", check=False)
     assert done.returncode != 0 and "is an ACME CA, which certifies DNS names and IP addresses only" in done.stderr
     it.untouched()
+
+
+# ---- a keystore ----
+
+def test_the_identity_and_the_key_of_a_keystore_entry(work):
+    from test_files import PASSWORD, Files
+    it = Files(work)
+    try:
+        shop = it.shop
+        shop.cert = shop.etc / "store.p12"
+        key = rsa.generate_private_key(65537, 2048)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        subject = name_of(o="Store GmbH", ou=["A", "B"], cn=shop.name)
+        old = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+               .serial_number(7).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=9))
+               .add_extension(x509.SubjectAlternativeName([x509.DNSName(shop.name)]), False)
+               .sign(key, hashes.SHA256()))
+        shop.cert.write_bytes(pkcs12.serialize_key_and_certificates(
+            b"shop", key, old, None, serialization.BestAvailableEncryption(PASSWORD.encode())))
+        shop.start(f"pkcs12:{it.password}")
+        it.declare({"outputs": [{"path": str(shop.cert), "format": "pkcs12", "alias": "shop",
+                                 "password_file": str(it.password)}],
+                    "reload": "hook", "hook": "tell", "verify": it.verify()},
+                   {"tell": shop.hook("tell", shop.tell())}, key_reuse=True)
+        it.up()
+        cert_id = it.plane.add_certificate(it.agent.id, "file:shop", [shop.name], "rsa-2048", "--csr-mode",
+                                           "installed", "--reuse-key")
+        job = it.plane.wait_job(it.plane.action("order", "--cert", cert_id))
+        assert job["state"] == "succeeded", job
+        cert = pkcs12.load_pkcs12(shop.cert.read_bytes(), PASSWORD.encode()).cert.certificate
+        assert cert != old and shop.served() == cert.fingerprint(hashes.SHA256()).hex()
+        assert values(cert, "o") == ["Store GmbH"] and values(cert, "ou") == ["A", "B"]
+        assert public(cert.public_key()) == public(key.public_key())
+    finally:
+        it.down()
