@@ -163,10 +163,19 @@ static enum clm_code allow_unit(struct clm_txn *t, const struct clm_step *step, 
 static enum clm_code allow_restart(struct clm_txn *t, const struct clm_step *step,
                                    struct clm_err *err)
 {
+    const struct clm_io *io = t->env->io;
+    struct clm_unit unit = {0};
     enum clm_code code =
         t->env->policy == NULL ? CLM_OK : clm_policy_check_restart(t->env->policy, step->unit, err);
 
-    return code == CLM_OK ? allow_unit(t, step, err) : code;
+    if (code != CLM_OK) {
+        return code;
+    }
+    /* A stopped unit may be one that systemd has not even loaded, and a restart would start it. */
+    if (io->unit_state(io->ctx, step->unit, &unit, err) != CLM_OK) {
+        return clm_err_set(err, CLM_E_CONFLICT, "%s is not running; start it first", step->unit);
+    }
+    return allow_unit(t, step, err);
 }
 
 static enum clm_code read_password(struct clm_txn *t, const struct clm_step *step,

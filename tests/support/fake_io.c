@@ -137,7 +137,9 @@ static enum clm_code unit_state(void *ctx, const char *name, struct clm_unit *ou
 {
     const struct fake_io *self = ctx;
 
-    (void)err;
+    if (self->unit_is_not_loaded) {
+        return clm_err_set(err, CLM_E_NOTFOUND, "no such unit");
+    }
     memset(out, 0, sizeof(*out));
     (void)snprintf(out->name, sizeof(out->name), "%s", name);
     out->state = self->unit_state_is;

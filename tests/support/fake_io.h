@@ -35,6 +35,7 @@ struct fake_io {
     uint16_t shadowed_port;   /* this port always shows a leaf of somebody else */
     uint16_t dead_port;       /* this port refuses */
     enum clm_unit_state unit_state_is;
+    bool unit_is_not_loaded;   /* as a stopped one that nobody needs */
     int check_status;          /* of every program that is run */
     int post_check_status;     /* from the second program on */
     int hook_status;           /* of every program run with an environment; 0: it reloads */

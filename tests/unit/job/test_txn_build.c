@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/crypto/hash.h"
+#include "agent/crypto/pkcs8.h"
 #include "agent/job/txn_build.h"
 #include "agent/keystore/keystore.h"
 #include "tests/support/scene.h"
@@ -109,6 +110,9 @@ static void expect_parts(struct make *make)
         der = clm_cert_chain_der(parts.chain, 0, &len);
         clm_sha256_hex(der, len, sha256);
         assert_string_equal(sha256, scene.bundle->leaf.sha256);
+    }
+    if (key) {
+        assert_true(clm_txn_is_same_key(parts.key, make->maker.key));
     }
     if (leaf && key) {
         assert_true(clm_cert_matches_key(parts.chain, 0, parts.key));
@@ -214,6 +218,35 @@ static void an_encrypted_key_is_left_alone_while_it_is_the_same(void **state)
     make.step->key_password[0] = '\0'; /* and in clear again */
     must_build(&make, &first);
     assert_non_null(strstr(clm_buf_str(&make.out), "BEGIN PRIVATE KEY"));
+    make_end(&make);
+}
+
+static void a_key_in_clear_or_another_one_is_never_kept(void **state)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf old = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+    CLM_CLEANUP(clm_key_free_p) struct clm_key *other = NULL;
+    CLM_CLEANUP(clm_rng_free_p) struct clm_rng *rng = NULL;
+    struct make make;
+
+    (void)state;
+    make_begin(&make, CLM_CONTENT_KEY, CLM_FORMAT_PEM);
+    must_build(&make, NULL);
+    assert_int_equal(clm_buf_add(&old, make.out.data, make.out.len, NULL), CLM_OK);
+    strcpy(make.step->key_password, "known:open sesame"); /* the same key, but in clear */
+    must_build(&make, &old);
+    assert_non_null(strstr(clm_buf_str(&make.out), "BEGIN ENCRYPTED PRIVATE KEY"));
+
+    assert_int_equal(clm_buf_add_str(&password, "open sesame", NULL), CLM_OK);
+    assert_int_equal(
+        clm_key_from_pem(certs.old_leaf.key_pem.data, certs.old_leaf.key_pem.len, &other, NULL),
+        CLM_OK);
+    assert_int_equal(clm_rng_new(&rng, NULL), CLM_OK);
+    clm_buf_reset(&old);
+    assert_int_equal(clm_key_to_pem_password(other, rng, &password, &old, NULL), CLM_OK);
+    must_build(&make, &old);
+    assert_true(make.out.len != old.len || memcmp(make.out.data, old.data, old.len) != 0);
+    expect_parts(&make);
     make_end(&make);
 }
 
@@ -466,6 +499,7 @@ int main(void)
         cmocka_unit_test(the_order_in_a_file_is_that_of_its_name),
         cmocka_unit_test(a_file_for_intermediates_needs_some),
         cmocka_unit_test(an_encrypted_key_is_left_alone_while_it_is_the_same),
+        cmocka_unit_test(a_key_in_clear_or_another_one_is_never_kept),
         cmocka_unit_test(text_is_replaced_where_the_plan_says),
         cmocka_unit_test(text_that_is_not_as_it_was_is_left_alone),
         cmocka_unit_test(one_entry_is_replaced_and_the_others_stay),

@@ -121,6 +121,12 @@ static void a_unit_that_does_not_come_back_is_no_matter_of_patience(void **state
     act_deploy(&act);
     act_expect(&act, CLM_TXN_FAILED, CLM_E_CONFLICT, 'O');
     assert_non_null(strstr(act.err.msg, "is not running"));
+    act.scene.server.unit_state_is = CLM_UNIT_ACTIVE;
+    act.scene.server.unit_is_not_loaded = true; /* a restart would start it */
+    act_deploy(&act);
+    act_expect(&act, CLM_TXN_FAILED, CLM_E_CONFLICT, 'O');
+    assert_non_null(strstr(act.err.msg, "start it first"));
+    assert_int_equal(act.scene.server.restarts, 0);
     act_end(&act);
 }
 
