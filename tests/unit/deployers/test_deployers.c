@@ -246,6 +246,41 @@ static void the_test_has_the_options_of_the_master(void **state)
 }
 
 /* The program of a container cannot be run from here; nginx survives a bad configuration. */
+static void a_password_is_found_again_by_its_line(void **state)
+{
+    static const struct {
+        const char *text;
+        enum clm_code code;
+        const char *password;
+    } cases[] = {
+        {"1:/words", CLM_OK, "one"},
+        {"2:/words", CLM_OK, ""},
+        {"3:/words", CLM_OK, "three "},
+        {"4:/words", CLM_E_NOTFOUND, ""},
+        {"1:/none", CLM_E_NOTFOUND, ""},
+        {"0:/words", CLM_E_INVAL, ""},
+        {"65:/words", CLM_E_INVAL, ""},
+        {"1:words", CLM_E_UNSUPPORTED, ""},
+        {"x", CLM_E_UNSUPPORTED, ""},
+        {"", CLM_E_UNSUPPORTED, ""},
+        {"99999999:/w", CLM_E_UNSUPPORTED, ""},
+        {"-:/words", CLM_E_UNSUPPORTED, ""},
+    };
+    struct fixture *f = *state;
+    const struct clm_deployer_ops *ops = clm_deployer_find("nginx");
+
+    root_io_text(f->root, "/words", "one\n\nthree \r\n");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_SECRET_INIT(64);
+
+        if (ops->secret(&f->io.io, cases[i].text, &out, &f->err) != cases[i].code ||
+            strcmp(clm_buf_str(&out), cases[i].password) != 0) {
+            fail_msg("case %zu: %s", i, f->err.msg);
+        }
+        assert_null(strstr(f->err.msg, "three"));
+    }
+}
+
 static void nginx_in_a_container_is_reloaded_untested(void **state)
 {
     struct fixture *f = *state;
@@ -531,6 +566,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nginx_gets_key_and_full_chain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_file_for_both_is_written_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_password_is_found_again_by_its_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nginx_in_a_container_is_reloaded_untested, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_order_in_a_file_is_kept, set_up, tear_down),
