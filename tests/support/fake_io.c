@@ -161,6 +161,9 @@ static void choose_leaf(const struct fake_io *self, const struct clm_endpoint *e
     if (self->reloaded_at_ms >= 0 && self->now_ms < self->reloaded_at_ms + self->old_for_ms) {
         memcpy(dst, self->before_sha256, CLM_SHA256_HEX_SIZE);
     }
+    if (endpoint->port == self->lagging_port) {
+        memcpy(dst, self->first_sha256, CLM_SHA256_HEX_SIZE);
+    }
     if (endpoint->port == self->shadowed_port) {
         memcpy(dst, OTHER_LEAF, CLM_SHA256_HEX_SIZE);
     }

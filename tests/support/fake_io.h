@@ -33,6 +33,7 @@ struct fake_io {
     const char *other_sha256; /* answers with this leaf whatever was read */
     bool breaks_on_new;       /* a reload of anything but the first leaf: no handshake afterwards */
     uint16_t shadowed_port;   /* this port always shows a leaf of somebody else */
+    uint16_t lagging_port;    /* goes on with the first leaf */
     uint16_t dead_port;       /* this port refuses */
     enum clm_unit_state unit_state_is;
     bool unit_is_not_loaded;   /* as a stopped one that nobody needs */

@@ -314,9 +314,13 @@ static void nobody_restarts_it_and_the_old_one_is_served(void **state)
 
 static void starts_by_itself(struct fake_io *self)
 {
+    char first[CLM_SHA256_HEX_SIZE];
+
     if (self->probes > 2) {
         self->on_probe = NULL;
+        memcpy(first, self->first_sha256, sizeof(first));
         fake_io_start(self);
+        memcpy(self->first_sha256, first, sizeof(first));
     }
 }
 
@@ -330,6 +334,20 @@ static void a_server_that_reads_by_itself_is_proved(void **state)
     act_deploy(&act);
     act_expect(&act, CLM_TXN_SUCCEEDED, CLM_OK, 'N');
     assert_true(act.out.is_proved);
+    act_end(&act);
+}
+
+static void one_listener_of_two_is_not_enough(void **state)
+{
+    struct act act;
+
+    (void)state;
+    begin(&act, CLM_RELOAD_NONE);
+    act.scene.server.on_probe = starts_by_itself;
+    act.scene.server.lagging_port = 8443;
+    act_deploy(&act);
+    act_expect(&act, CLM_TXN_WAITING, CLM_OK, 'N');
+    assert_false(act.out.is_proved);
     act_end(&act);
 }
 
@@ -386,6 +404,7 @@ int main(void)
         cmocka_unit_test(a_hook_that_fails_is_rolled_back),
         cmocka_unit_test(nobody_restarts_it_and_the_old_one_is_served),
         cmocka_unit_test(a_server_that_reads_by_itself_is_proved),
+        cmocka_unit_test(one_listener_of_two_is_not_enough),
         cmocka_unit_test(a_server_that_breaks_by_itself_gets_its_files_back),
         cmocka_unit_test(without_endpoints_nothing_is_waited_for_and_nothing_proved),
     };
