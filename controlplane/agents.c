@@ -10,21 +10,15 @@
 static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_agent *out,
                               struct clm_err *err)
 {
-    const struct {
-        char *dst;
-        size_t size;
-    } texts[] = {
+    const struct clm_cp_text_column texts[] = {
         {out->id, sizeof(out->id)},
         {out->status, sizeof(out->status)},
         {out->spki, sizeof(out->spki)},
         {out->prev_spki, sizeof(out->prev_spki)},
         {out->last_csr_sha256, sizeof(out->last_csr_sha256)},
     };
-    enum clm_code code = CLM_OK;
+    enum clm_code code = clm_cp_stmt_copy_all(stmt, texts, CLM_ARRAY_LEN(texts), err);
 
-    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(texts); i++) {
-        code = clm_cp_stmt_copy(stmt, (int)i, texts[i].dst, texts[i].size, err);
-    }
     out->generation = clm_cp_stmt_int(stmt, 5);
     out->cert_not_after_s = clm_cp_stmt_int(stmt, 6);
     out->work_seq = clm_cp_stmt_int(stmt, 7);
@@ -38,19 +32,15 @@ enum clm_code clm_cp_agent_load(struct clm_cp_tx *tx, const char *id, struct clm
                                 struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = false;
 
-    enum clm_code code = clm_cp_db_query(
+    enum clm_code code = clm_cp_db_query_one(
         tx->db, &stmt, err,
         "SELECT id, status, spki, prev_spki, last_csr_sha256, generation, cert_not_after,"
         " work_seq, recovery_count, recovery_since, recovery_ok FROM agent WHERE id = ?1",
         CLM_SQL(clm_sql_text(id)));
 
-    if (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-    }
     *out = (struct clm_cp_agent){0}; /* not before: id may lie in *out */
-    if (code == CLM_OK && !row) {
+    if (code == CLM_E_NOTFOUND) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no agent '%s'", id);
     }
     return code == CLM_OK ? read_row(stmt, out, err) : code;
@@ -116,18 +106,6 @@ enum clm_code clm_cp_agent_seen(struct clm_cp_tx *tx, const char *id,
     " a.enroll_csr_sha256, (SELECT count(*) FROM cert c WHERE c.agent_id = a.id), s.boot_id"       \
     " FROM agent a LEFT JOIN seen.agent_seen s ON s.agent_id = a.id"
 
-static enum clm_code set_stored(struct clm_json *obj, const char *key, const char *text,
-                                struct clm_err *err)
-{
-    struct clm_json *value = NULL;
-    enum clm_code code = clm_cp_json_stored(text, &value, err);
-
-    if (code == CLM_OK) {
-        clm_json_set_take(obj, key, value);
-    }
-    return code;
-}
-
 void clm_cp_agent_fingerprint(const char *csr_sha256, char dst[CLM_CP_FINGERPRINT_SIZE])
 {
     size_t n = 0;
@@ -149,13 +127,13 @@ static enum clm_code show_row(struct clm_cp_stmt *stmt, bool full, struct clm_js
     clm_json_set_str(obj, "id", clm_cp_stmt_text(stmt, 0));
     clm_json_set_str(obj, "agent_id", clm_cp_stmt_text(stmt, 0));
     clm_json_set_str(obj, "status", clm_cp_stmt_text(stmt, 1));
-    enum clm_code code = set_stored(obj, "host", clm_cp_stmt_text(stmt, 2), err);
+    enum clm_code code = clm_cp_json_stored_column(obj, "host", stmt, 2, err);
 
     if (code == CLM_OK) {
-        code = set_stored(obj, "agent", clm_cp_stmt_text(stmt, 3), err);
+        code = clm_cp_json_stored_column(obj, "agent", stmt, 3, err);
     }
     if (code == CLM_OK) {
-        code = set_stored(obj, "labels", clm_cp_stmt_text(stmt, 4), err);
+        code = clm_cp_json_stored_column(obj, "labels", stmt, 4, err);
     }
     clm_json_set_int(obj, "generation", clm_cp_stmt_int(stmt, 5));
     clm_cp_json_time(obj, "cert_not_after", clm_cp_stmt_int(stmt, 6));
@@ -172,39 +150,32 @@ static enum clm_code show_row(struct clm_cp_stmt *stmt, bool full, struct clm_js
     clm_json_set_str(obj, "remote", clm_cp_stmt_text(stmt, 12));
     clm_json_set_str(obj, "token_id", clm_cp_stmt_text(stmt, 13));
     clm_json_set_str(obj, "boot_id", clm_cp_stmt_text(stmt, 16));
-    return set_stored(obj, "capabilities", clm_cp_stmt_text(stmt, 10), err);
+    return clm_cp_json_stored_column(obj, "capabilities", stmt, 10, err);
 }
 
 enum clm_code clm_cp_agent_show(struct clm_cp_tx *tx, const char *id, struct clm_json *obj,
                                 struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = false;
-    enum clm_code code = clm_cp_db_query(tx->db, &stmt, err, SHOW_COLUMNS " WHERE a.id = ?1",
-                                         CLM_SQL(clm_sql_text(id)));
+    enum clm_code code = clm_cp_db_query_one(tx->db, &stmt, err, SHOW_COLUMNS " WHERE a.id = ?1",
+                                             CLM_SQL(clm_sql_text(id)));
 
-    if (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-    }
-    if (code == CLM_OK && !row) {
+    if (code == CLM_E_NOTFOUND) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no agent '%s'", id);
     }
     return code == CLM_OK ? show_row(stmt, true, obj, err) : code;
 }
 
+static enum clm_code show_next(void *array, struct clm_cp_stmt *stmt, struct clm_err *err)
+{
+    return show_row(stmt, false, clm_json_add_object(array), err);
+}
+
 enum clm_code clm_cp_agents_list(struct clm_cp_tx *tx, struct clm_json *array, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = true;
-    enum clm_code code = clm_cp_db_query(
-        tx->db, &stmt, err, SHOW_COLUMNS " ORDER BY a.created_at, a.id LIMIT 10000", CLM_SQL_NONE);
+    const struct clm_cp_each each = {.sql = SHOW_COLUMNS " ORDER BY a.created_at, a.id LIMIT 10000",
+                                     .visit = show_next,
+                                     .arg = array};
 
-    while (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-        if (code != CLM_OK || !row) {
-            break;
-        }
-        code = show_row(stmt, false, clm_json_add_object(array), err);
-    }
-    return code;
+    return clm_cp_db_each(tx->db, &each, err);
 }

@@ -85,10 +85,7 @@ enum clm_code clm_cp_cert_update(struct clm_cp_tx *tx, const char *id,
 static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_cert *out,
                               struct clm_err *err)
 {
-    const struct {
-        char *dst;
-        size_t size;
-    } texts[] = {
+    const struct clm_cp_text_column texts[] = {
         {out->id, sizeof(out->id)},
         {out->agent_id, sizeof(out->agent_id)},
         {out->target, sizeof(out->target)},
@@ -100,11 +97,8 @@ static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_cert *out,
         {out->current_sha256, sizeof(out->current_sha256)},
     };
     CLM_CLEANUP(clm_json_free_p) struct clm_json *names = NULL;
-    enum clm_code code = CLM_OK;
+    enum clm_code code = clm_cp_stmt_copy_all(stmt, texts, CLM_ARRAY_LEN(texts), err);
 
-    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(texts); i++) {
-        code = clm_cp_stmt_copy(stmt, (int)i, texts[i].dst, texts[i].size, err);
-    }
     if (code == CLM_OK) {
         code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 9), &names, err);
     }
@@ -121,19 +115,15 @@ enum clm_code clm_cp_cert_load(struct clm_cp_tx *tx, const char *id, struct clm_
                                struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = false;
 
-    enum clm_code code = clm_cp_db_query(
+    enum clm_code code = clm_cp_db_query_one(
         tx->db, &stmt, err,
         "SELECT id, agent_id, target, key_type, connector, webroot_ref, on_issue, state,"
         " current_sha256, names, subject, csr FROM cert WHERE id = ?1",
         CLM_SQL(clm_sql_text(id)));
 
-    if (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-    }
     *out = (struct clm_cp_cert){0}; /* not before: id may lie in *out */
-    if (code == CLM_OK && !row) {
+    if (code == CLM_E_NOTFOUND) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no certificate '%.71s'", id);
     }
     return code == CLM_OK ? read_row(stmt, out, err) : code;
@@ -156,19 +146,15 @@ enum clm_code clm_cp_cert_version(struct clm_cp_tx *tx, const char *id, const ch
                                   struct clm_cp_version *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = false;
 
     *out = (struct clm_cp_version){.pem = CLM_BUF_INIT(CLM_CERT_CHAIN_PEM_MAX)};
-    enum clm_code code = clm_cp_db_query(
+    enum clm_code code = clm_cp_db_query_one(
         tx->db, &stmt, err,
         "SELECT version, sha256, key_ref, not_after, pem FROM cert_version"
         " WHERE certificate_id = ?1 AND (?2 IS NULL OR sha256 = ?2) ORDER BY version DESC LIMIT 1",
         CLM_SQL(clm_sql_text(id), clm_sql_text(sha256)));
 
-    if (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-    }
-    if (code == CLM_OK && !row) {
+    if (code == CLM_E_NOTFOUND) {
         return clm_err_set(err, CLM_E_NOTFOUND, "certificate '%.31s' has no such version", id);
     }
     if (code == CLM_OK) {

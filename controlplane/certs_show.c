@@ -14,38 +14,19 @@
     " LEFT JOIN cert_version v ON v.certificate_id = c.id AND v.version ="                         \
     " (SELECT max(version) FROM cert_version WHERE certificate_id = c.id)"
 
-static void set_text_or_null(struct clm_json *obj, const char *key, struct clm_cp_stmt *stmt,
-                             int column)
-{
-    clm_json_set_str(obj, key,
-                     clm_cp_stmt_is_null(stmt, column) ? NULL : clm_cp_stmt_text(stmt, column));
-}
-
-static enum clm_code set_stored(struct clm_json *obj, const char *key, struct clm_cp_stmt *stmt,
-                                int column, struct clm_err *err)
-{
-    struct clm_json *value = NULL;
-    enum clm_code code = clm_cp_json_stored(clm_cp_stmt_text(stmt, column), &value, err);
-
-    if (code == CLM_OK) {
-        clm_json_set_take(obj, key, value);
-    }
-    return code;
-}
-
 static enum clm_code show_row(struct clm_cp_stmt *stmt, struct clm_json *obj, struct clm_err *err)
 {
     clm_json_set_str(obj, "id", clm_cp_stmt_text(stmt, 0));
     clm_json_set_str(obj, "certificate_id", clm_cp_stmt_text(stmt, 0));
     clm_json_set_str(obj, "agent_id", clm_cp_stmt_text(stmt, 1));
     clm_json_set_str(obj, "target", clm_cp_stmt_text(stmt, 2));
-    enum clm_code code = set_stored(obj, "names", stmt, 3, err);
+    enum clm_code code = clm_cp_json_stored_column(obj, "names", stmt, 3, err);
 
     if (code == CLM_OK) {
-        code = set_stored(obj, "subject", stmt, 4, err);
+        code = clm_cp_json_stored_column(obj, "subject", stmt, 4, err);
     }
     if (code == CLM_OK && !clm_cp_stmt_is_null(stmt, 20)) {
-        code = set_stored(obj, "csr", stmt, 20, err);
+        code = clm_cp_json_stored_column(obj, "csr", stmt, 20, err);
     } else {
         clm_json_set_null(obj, "csr");
     }
@@ -54,13 +35,13 @@ static enum clm_code show_row(struct clm_cp_stmt *stmt, struct clm_json *obj, st
     clm_json_set_str(obj, "webroot_ref", clm_cp_stmt_text(stmt, 7));
     clm_json_set_str(obj, "on_issue", clm_cp_stmt_text(stmt, 8));
     clm_json_set_str(obj, "state", clm_cp_stmt_text(stmt, 9));
-    set_text_or_null(obj, "current_sha256", stmt, 10);
-    set_text_or_null(obj, "last_error", stmt, 11);
+    clm_cp_json_column(obj, "current_sha256", stmt, 10);
+    clm_cp_json_column(obj, "last_error", stmt, 11);
     clm_cp_json_time(obj, "created_at", clm_cp_stmt_int(stmt, 12));
     clm_cp_json_time(obj, "updated_at", clm_cp_stmt_int(stmt, 13));
     clm_json_set_int(obj, "deployed_version", clm_cp_stmt_int(stmt, 14));
     clm_json_set_int(obj, "newest_version", clm_cp_stmt_int(stmt, 15));
-    set_text_or_null(obj, "newest_sha256", stmt, 16);
+    clm_cp_json_column(obj, "newest_sha256", stmt, 16);
     clm_cp_json_time(obj, "not_after", clm_cp_stmt_int(stmt, 17));
     clm_json_set_int(obj, "served_version", clm_cp_stmt_int(stmt, 18));
     clm_cp_json_time(obj, "served_not_after", clm_cp_stmt_int(stmt, 19));
@@ -103,14 +84,10 @@ enum clm_code clm_cp_cert_show(struct clm_cp_tx *tx, const char *id, struct clm_
                                struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = false;
-    enum clm_code code =
-        clm_cp_db_query(tx->db, &stmt, err, COLUMNS " WHERE c.id = ?1", CLM_SQL(clm_sql_text(id)));
+    enum clm_code code = clm_cp_db_query_one(tx->db, &stmt, err, COLUMNS " WHERE c.id = ?1",
+                                             CLM_SQL(clm_sql_text(id)));
 
-    if (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-    }
-    if (code == CLM_OK && !row) {
+    if (code == CLM_E_NOTFOUND) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no certificate '%.71s'", id);
     }
     if (code == CLM_OK) {
@@ -119,19 +96,16 @@ enum clm_code clm_cp_cert_show(struct clm_cp_tx *tx, const char *id, struct clm_
     return code == CLM_OK ? add_versions(tx, id, clm_json_set_array(obj, "versions"), err) : code;
 }
 
+static enum clm_code show_next(void *array, struct clm_cp_stmt *stmt, struct clm_err *err)
+{
+    return show_row(stmt, clm_json_add_object(array), err);
+}
+
 enum clm_code clm_cp_certs_list(struct clm_cp_tx *tx, struct clm_json *array, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = true;
-    enum clm_code code = clm_cp_db_query(
-        tx->db, &stmt, err, COLUMNS " ORDER BY c.created_at, c.id LIMIT 10000", CLM_SQL_NONE);
+    const struct clm_cp_each each = {.sql = COLUMNS " ORDER BY c.created_at, c.id LIMIT 10000",
+                                     .visit = show_next,
+                                     .arg = array};
 
-    while (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-        if (code != CLM_OK || !row) {
-            break;
-        }
-        code = show_row(stmt, clm_json_add_object(array), err);
-    }
-    return code;
+    return clm_cp_db_each(tx->db, &each, err);
 }

@@ -152,3 +152,26 @@ enum clm_code clm_cp_json_stored(const char *text, struct clm_json **out_json, s
     (void)clm_err_wrap(err, code, "stored JSON");
     return CLM_E_BUG;
 }
+
+void clm_cp_json_column(struct clm_json *obj, const char *key, struct clm_cp_stmt *stmt, int column)
+{
+    clm_json_set_str(obj, key,
+                     clm_cp_stmt_is_null(stmt, column) ? NULL : clm_cp_stmt_text(stmt, column));
+}
+
+enum clm_code clm_cp_json_stored_column(struct clm_json *obj, const char *key,
+                                        struct clm_cp_stmt *stmt, int column, struct clm_err *err)
+{
+    struct clm_json *value = NULL;
+    enum clm_code code = CLM_OK;
+
+    if (clm_cp_stmt_is_null(stmt, column)) {
+        clm_json_set_null(obj, key);
+        return CLM_OK;
+    }
+    code = clm_cp_json_stored(clm_cp_stmt_text(stmt, column), &value, err);
+    if (code == CLM_OK) {
+        clm_json_set_take(obj, key, value);
+    }
+    return code;
+}

@@ -96,6 +96,12 @@ enum clm_code clm_cp_answer_hold(struct clm_cp_answer *answer, const char *topic
 
 /* "2026-11-21T01:52:25Z" as a member; null for 0. */
 void clm_cp_json_time(struct clm_json *obj, const char *key, int64_t unix_s);
+/* A column of a row as a member: null if it is NULL; JSON that we stored ourselves. */
+void clm_cp_json_column(struct clm_json *obj, const char *key, struct clm_cp_stmt *stmt,
+                        int column);
+CLM_MUST_USE enum clm_code clm_cp_json_stored_column(struct clm_json *obj, const char *key,
+                                                     struct clm_cp_stmt *stmt, int column,
+                                                     struct clm_err *err);
 /* Parses JSON that we stored ourselves: a fault is BUG, not the client's. */
 CLM_MUST_USE enum clm_code clm_cp_json_stored(const char *text, struct clm_json **out_json,
                                               struct clm_err *err);

@@ -52,20 +52,16 @@ CLM_CP_HANDLER(clm_cp_op_get_inventory)
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = NULL;
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
     const char *agent_id = clm_cp_request_query(req, "agent_id");
-    bool row = false;
 
     if (agent_id == NULL) {
         return clm_cp_answer_problem(req, answer, CLM_CP_SCHEMA,
                                      "the query parameter agent_id is required");
     }
-    enum clm_code code = clm_cp_db_query(req->tx->db, &stmt, err,
-                                         "SELECT body, at FROM inventory WHERE agent_id = ?1",
-                                         CLM_SQL(clm_sql_text(agent_id)));
+    enum clm_code code = clm_cp_db_query_one(req->tx->db, &stmt, err,
+                                             "SELECT body, at FROM inventory WHERE agent_id = ?1",
+                                             CLM_SQL(clm_sql_text(agent_id)));
 
-    if (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-    }
-    if (code == CLM_OK && !row) {
+    if (code == CLM_E_NOTFOUND) {
         return clm_cp_answer_problem(req, answer, CLM_CP_NOT_FOUND, "no inventory of agent '%.31s'",
                                      agent_id);
     }

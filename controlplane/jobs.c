@@ -95,10 +95,7 @@ enum clm_code clm_cp_job_create(struct clm_cp_tx *tx, const struct clm_cp_job_ne
 
 static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_job *out, struct clm_err *err)
 {
-    const struct {
-        char *dst;
-        size_t size;
-    } texts[] = {
+    const struct clm_cp_text_column texts[] = {
         {out->id, sizeof(out->id)},
         {out->agent_id, sizeof(out->agent_id)},
         {out->type, sizeof(out->type)},
@@ -107,11 +104,8 @@ static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_job *out, 
         {out->certificate_id, sizeof(out->certificate_id)},
         {out->lease_boot, sizeof(out->lease_boot)},
     };
-    enum clm_code code = CLM_OK;
+    enum clm_code code = clm_cp_stmt_copy_all(stmt, texts, CLM_ARRAY_LEN(texts), err);
 
-    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(texts); i++) {
-        code = clm_cp_stmt_copy(stmt, (int)i, texts[i].dst, texts[i].size, err);
-    }
     out->attempt = clm_cp_stmt_int(stmt, 7);
     out->max_attempts = clm_cp_stmt_int(stmt, 8);
     out->fence = clm_cp_stmt_int(stmt, 9);
@@ -130,16 +124,12 @@ enum clm_code clm_cp_job_load(struct clm_cp_tx *tx, const char *id, const char *
                               struct clm_cp_job *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = false;
-    enum clm_code code = clm_cp_db_query(
+    enum clm_code code = clm_cp_db_query_one(
         tx->db, &stmt, err, JOB_COLUMNS " WHERE id = ?1 AND (?2 IS NULL OR agent_id = ?2)",
         CLM_SQL(clm_sql_text(id), clm_sql_text(agent_id)));
 
-    if (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-    }
     *out = (struct clm_cp_job){0}; /* not before: id may lie in *out */
-    if (code == CLM_OK && !row) {
+    if (code == CLM_E_NOTFOUND) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no job '%.71s'", id);
     }
     return code == CLM_OK ? read_row(stmt, out, err) : code;
@@ -241,29 +231,15 @@ static const struct sweep sweeps[] = {
      "queued", NULL, true},
 };
 
-static enum clm_code collect(struct clm_cp_tx *tx, const struct sweep *sweep,
-                             struct clm_strs *out_ids, struct clm_err *err)
-{
-    CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = true;
-    enum clm_code code =
-        clm_cp_db_query(tx->db, &stmt, err, sweep->select, CLM_SQL(clm_sql_int(tx->now_s)));
-
-    while (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-        if (code != CLM_OK || !row) {
-            break;
-        }
-        code = clm_strs_add(out_ids, clm_cp_stmt_text(stmt, 0), err);
-    }
-    return code;
-}
-
 static enum clm_code sweep_one(struct clm_cp_tx *tx, const struct sweep *sweep, struct clm_err *err)
 {
     CLM_CLEANUP(clm_strs_done) struct clm_strs ids = {0};
     struct clm_cp_job job;
-    enum clm_code code = collect(tx, sweep, &ids, err);
+    const struct clm_cp_each each = {.sql = sweep->select,
+                                     .values = CLM_SQL(clm_sql_int(tx->now_s)),
+                                     .visit = clm_cp_row_to_strs,
+                                     .arg = &ids};
+    enum clm_code code = clm_cp_db_each(tx->db, &each, err);
 
     for (size_t i = 0; code == CLM_OK && i < ids.n; i++) {
         code = clm_cp_job_load(tx, ids.v[i], NULL, &job, err);

@@ -14,30 +14,6 @@
     " phase, pct, certificate_id, error, requested_by, created_at, updated_at, expires_at,"        \
     " next_eval, cancel_reason, spec FROM job"
 
-static enum clm_code set_stored(struct clm_json *obj, const char *key, struct clm_cp_stmt *stmt,
-                                int column, struct clm_err *err)
-{
-    struct clm_json *value = NULL;
-    enum clm_code code = CLM_OK;
-
-    if (clm_cp_stmt_is_null(stmt, column)) {
-        clm_json_set_null(obj, key);
-        return CLM_OK;
-    }
-    code = clm_cp_json_stored(clm_cp_stmt_text(stmt, column), &value, err);
-    if (code == CLM_OK) {
-        clm_json_set_take(obj, key, value);
-    }
-    return code;
-}
-
-static void set_text_or_null(struct clm_json *obj, const char *key, struct clm_cp_stmt *stmt,
-                             int column)
-{
-    clm_json_set_str(obj, key,
-                     clm_cp_stmt_is_null(stmt, column) ? NULL : clm_cp_stmt_text(stmt, column));
-}
-
 static enum clm_code show_row(struct clm_cp_stmt *stmt, struct clm_json *obj, struct clm_err *err)
 {
     clm_json_set_str(obj, "id", clm_cp_stmt_text(stmt, 0));
@@ -50,45 +26,43 @@ static enum clm_code show_row(struct clm_cp_stmt *stmt, struct clm_json *obj, st
     clm_json_set_int(obj, "priority", clm_cp_stmt_int(stmt, 6));
     clm_json_set_int(obj, "attempt", clm_cp_stmt_int(stmt, 7));
     clm_json_set_int(obj, "max_attempts", clm_cp_stmt_int(stmt, 8));
-    set_text_or_null(obj, "phase", stmt, 9);
+    clm_cp_json_column(obj, "phase", stmt, 9);
     clm_json_set_int(obj, "pct", clm_cp_stmt_int(stmt, 10));
-    set_text_or_null(obj, "certificate_id", stmt, 11);
-    enum clm_code code = set_stored(obj, "error", stmt, 12, err);
+    clm_cp_json_column(obj, "certificate_id", stmt, 11);
+    enum clm_code code = clm_cp_json_stored_column(obj, "error", stmt, 12, err);
 
     clm_json_set_str(obj, "requested_by", clm_cp_stmt_text(stmt, 13));
     clm_cp_json_time(obj, "created_at", clm_cp_stmt_int(stmt, 14));
     clm_cp_json_time(obj, "updated_at", clm_cp_stmt_int(stmt, 15));
     clm_cp_json_time(obj, "expires_at", clm_cp_stmt_int(stmt, 16));
     clm_cp_json_time(obj, "next_try_at", clm_cp_stmt_int(stmt, 17));
-    set_text_or_null(obj, "cancel_reason", stmt, 18);
+    clm_cp_json_column(obj, "cancel_reason", stmt, 18);
     return code;
+}
+
+static enum clm_code show_next(void *array, struct clm_cp_stmt *stmt, struct clm_err *err)
+{
+    return show_row(stmt, clm_json_add_object(array), err);
 }
 
 CLM_CP_HANDLER(clm_cp_op_get_jobs)
 {
-    CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
-    struct clm_json *array = clm_json_set_array(obj, "jobs");
     int64_t limit = LIST_DEFAULT;
-    bool row = true;
     enum clm_code code = clm_cp_request_number(req, "limit", LIST_MAX, &limit, err);
-
-    if (code == CLM_OK) {
-        code = clm_cp_db_query(
-            req->tx->db, &stmt, err,
-            COLUMNS " WHERE (?1 IS NULL OR agent_id = ?1) AND (?2 IS NULL OR state = ?2)"
-                    " AND (?3 IS NULL OR certificate_id = ?3)"
-                    " ORDER BY created_at DESC, id DESC LIMIT ?4",
+    const struct clm_cp_each each = {
+        .sql = COLUMNS " WHERE (?1 IS NULL OR agent_id = ?1) AND (?2 IS NULL OR state = ?2)"
+                       " AND (?3 IS NULL OR certificate_id = ?3)"
+                       " ORDER BY created_at DESC, id DESC LIMIT ?4",
+        .values =
             CLM_SQL(clm_sql_text(clm_cp_request_query(req, "agent_id")),
                     clm_sql_text(clm_cp_request_query(req, "state")),
-                    clm_sql_text(clm_cp_request_query(req, "certificate_id")), clm_sql_int(limit)));
-    }
-    while (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-        if (code != CLM_OK || !row) {
-            break;
-        }
-        code = show_row(stmt, clm_json_add_object(array), err);
+                    clm_sql_text(clm_cp_request_query(req, "certificate_id")), clm_sql_int(limit)),
+        .visit = show_next,
+        .arg = clm_json_set_array(obj, "jobs")};
+
+    if (code == CLM_OK) {
+        code = clm_cp_db_each(req->tx->db, &each, err);
     }
     return code == CLM_OK ? clm_cp_answer_json(answer, 200, obj, err) : code;
 }
@@ -156,21 +130,17 @@ static enum clm_code answer_job(struct clm_cp_request *req, struct clm_cp_answer
 {
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
-    bool row = false;
-    enum clm_code code = clm_cp_db_query(req->tx->db, &stmt, err, COLUMNS " WHERE id = ?1",
-                                         CLM_SQL(clm_sql_text(req->param)));
+    enum clm_code code = clm_cp_db_query_one(req->tx->db, &stmt, err, COLUMNS " WHERE id = ?1",
+                                             CLM_SQL(clm_sql_text(req->param)));
 
-    if (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-    }
-    if (code == CLM_OK && !row) {
+    if (code == CLM_E_NOTFOUND) {
         return clm_cp_answer_problem(req, answer, CLM_CP_JOB_UNKNOWN, "no job '%s'", req->param);
     }
     if (code == CLM_OK) {
         code = show_row(stmt, obj, err);
     }
     if (code == CLM_OK) {
-        code = set_stored(obj, "spec", stmt, 19, err);
+        code = clm_cp_json_stored_column(obj, "spec", stmt, 19, err);
     }
     if (code == CLM_OK) {
         code = add_events(req->tx, req->param, clm_json_set_array(obj, "events"), err);

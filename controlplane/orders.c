@@ -37,10 +37,7 @@ enum clm_code clm_cp_order_create(struct clm_cp_tx *tx, const struct clm_cp_orde
 static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_order *out,
                               struct clm_err *err)
 {
-    const struct {
-        char *dst;
-        size_t size;
-    } texts[] = {
+    const struct clm_cp_text_column texts[] = {
         {out->id, sizeof(out->id)},
         {out->certificate_id, sizeof(out->certificate_id)},
         {out->agent_id, sizeof(out->agent_id)},
@@ -52,11 +49,8 @@ static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_order *out
         {out->sha256, sizeof(out->sha256)},
         {out->error, sizeof(out->error)},
     };
-    enum clm_code code = CLM_OK;
+    enum clm_code code = clm_cp_stmt_copy_all(stmt, texts, CLM_ARRAY_LEN(texts), err);
 
-    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(texts); i++) {
-        code = clm_cp_stmt_copy(stmt, (int)i, texts[i].dst, texts[i].size, err);
-    }
     out->not_after_s = clm_cp_stmt_int(stmt, 10);
     out->tries = clm_cp_stmt_int(stmt, 11);
     out->expires_s = clm_cp_stmt_int(stmt, 12);
@@ -71,15 +65,11 @@ static enum clm_code load(struct clm_cp_tx *tx, const char *sql, const struct cl
                           struct clm_cp_order *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = false;
 
-    enum clm_code code = clm_cp_db_query(tx->db, &stmt, err, sql, values);
+    enum clm_code code = clm_cp_db_query_one(tx->db, &stmt, err, sql, values);
 
-    if (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-    }
     *out = (struct clm_cp_order){0}; /* not before: id may lie in *out */
-    if (code == CLM_OK && !row) {
+    if (code == CLM_E_NOTFOUND) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no such order");
     }
     return code == CLM_OK ? read_row(stmt, out, err) : code;
@@ -201,19 +191,13 @@ enum clm_code clm_cp_challenge_add(struct clm_cp_tx *tx, const char *order_id,
 static enum clm_code read_challenge(struct clm_cp_stmt *stmt, struct clm_cp_challenge *out,
                                     struct clm_err *err)
 {
-    const struct {
-        char *dst;
-        size_t size;
-    } texts[] = {
+    const struct clm_cp_text_column texts[] = {
         {out->id, sizeof(out->id)},     {out->domain, sizeof(out->domain)},
         {out->path, sizeof(out->path)}, {out->content, sizeof(out->content)},
         {out->url, sizeof(out->url)},   {out->state, sizeof(out->state)},
     };
-    enum clm_code code = CLM_OK;
+    enum clm_code code = clm_cp_stmt_copy_all(stmt, texts, CLM_ARRAY_LEN(texts), err);
 
-    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(texts); i++) {
-        code = clm_cp_stmt_copy(stmt, (int)i, texts[i].dst, texts[i].size, err);
-    }
     return code;
 }
 

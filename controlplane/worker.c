@@ -129,31 +129,16 @@ static enum clm_code step_order(struct clm_cp_worker *worker, const char *id, st
     return end_order(worker, &order, why.msg, err);
 }
 
-static enum clm_code due_orders(struct clm_cp_worker *worker, struct clm_strs *out_ids,
-                                struct clm_err *err)
-{
-    CLM_CLEANUP(clm_cp_stmt_free_p) struct clm_cp_stmt *stmt = NULL;
-    bool row = true;
-    enum clm_code code = clm_cp_db_query(worker->db, &stmt, err,
-                                         "SELECT id FROM cert_order WHERE next_at <= ?1"
-                                         " AND state IN ('created','dcv_ready','validating')"
-                                         " ORDER BY next_at LIMIT 16",
-                                         CLM_SQL(clm_sql_int(clm_clock_now_s())));
-
-    while (code == CLM_OK) {
-        code = clm_cp_stmt_next(stmt, &row, err);
-        if (code != CLM_OK || !row) {
-            break;
-        }
-        code = clm_strs_add(out_ids, clm_cp_stmt_text(stmt, 0), err);
-    }
-    return code;
-}
-
 static enum clm_code step_orders(struct clm_cp_worker *worker, struct clm_err *err)
 {
     CLM_CLEANUP(clm_strs_done) struct clm_strs ids = {0};
-    enum clm_code code = due_orders(worker, &ids, err);
+    const struct clm_cp_each due = {.sql = "SELECT id FROM cert_order WHERE next_at <= ?1"
+                                           " AND state IN ('created','dcv_ready','validating')"
+                                           " ORDER BY next_at LIMIT 16",
+                                    .values = CLM_SQL(clm_sql_int(clm_clock_now_s())),
+                                    .visit = clm_cp_row_to_strs,
+                                    .arg = &ids};
+    enum clm_code code = clm_cp_db_each(worker->db, &due, err);
 
     for (size_t i = 0; code == CLM_OK && i < ids.n; i++) {
         code = step_order(worker, ids.v[i], err);

@@ -62,9 +62,10 @@ def paths(plane, agent, query=""):
 
 
 def test_a_scan_counts_when_its_last_page_came(plane, agent):
-    assert put(agent, [file(1)]).status == 204
+    one = file(1)
+    assert put(agent, [one]).status == 204
     shown = listed(plane, agent)["files"][0]
-    assert shown["entries"] == file(1)["entries"] and shown["agent_id"] == agent.id
+    assert shown["entries"] == one["entries"] and shown["agent_id"] == agent.id
     assert put(agent, [file(2)], "scn_2", last=False).status == 204
     assert paths(plane, agent) == ["/etc/ssl/00001.pem"], "half a scan must not be seen"
     assert put(agent, [file(3)], "scn_2", page=2).status == 204
