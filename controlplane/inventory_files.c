@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Certificate files that hosts report, page by page, and the same for operators. */
+#include <assert.h>
 #include <string.h>
 
 #include "controlplane/files.h"
@@ -35,6 +36,8 @@ static enum clm_code read_page(const struct clm_cp_request *req, struct clm_cp_f
     const char *scan_id = NULL;
     int64_t schema = 0;
     int64_t page = 0;
+
+    assert(out->scan_id != NULL);
     enum clm_code code = clm_json_int(req->body, "schema", 1, 1, &schema, err);
 
     if (code == CLM_OK) {
