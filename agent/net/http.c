@@ -13,6 +13,7 @@
 
 #include "agent/base/fs.h"
 #include "agent/base/str.h"
+#include "agent/model/names.h"
 #include "agent/net/curl_compat.h"
 #include "agent/net/curl_error.h"
 #include "agent/net/drive.h"
@@ -516,7 +517,14 @@ enum clm_code clm_http_do_here(const struct clm_http_request *request,
 {
     const struct clm_http_opts opts = {.proxy = "", .allow_http = true};
     CLM_CLEANUP(clm_http_free_p) struct clm_http *http = NULL;
-    enum clm_code code = clm_http_new(&opts, &http, err);
+    enum clm_code code = clm_url_check_loopback(request->url, err);
 
+    *out = (struct clm_http_response){.body = CLM_BUF_INIT(request->response_max)};
+    if (code == CLM_OK && request->connect_to != NULL) {
+        code = clm_err_set(err, CLM_E_INVAL, "connect_to leads elsewhere");
+    }
+    if (code == CLM_OK) {
+        code = clm_http_new(&opts, &http, err);
+    }
     return code == CLM_OK ? exchange(http, request, true, out, err) : code;
 }

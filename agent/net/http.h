@@ -96,11 +96,11 @@ CLM_MUST_USE enum clm_code clm_http_fetch_unverified(const char *url, const char
 /*
  * clm_http_do_here() - one request to a server on this host, whoever answers
  *
- * For managers of servers on loopback, which have certificates of their own making. The caller has
- * checked with clm_url_check_loopback() that the URL holds such an address as a number. One
+ * For managers of servers on loopback, which have certificates of their own making. One
  * connection, then closed; no proxy, http and https.
  *
- * Errors  as of clm_http_do()
+ * Errors  INVAL unless the URL has an address of this host as a number (clm_url_check_loopback());
+ *         else as of clm_http_do()
  */
 CLM_MUST_USE enum clm_code clm_http_do_here(const struct clm_http_request *request,
                                             struct clm_http_response *out, struct clm_err *err);
