@@ -160,6 +160,20 @@ static bool take_bits(struct clm_der_reader *r, struct clm_tlv *out)
     return true;
 }
 
+/* The first INTEGER of a SEQUENCE: an RSA modulus, the prime of DSA. */
+static void read_bits(struct clm_der_reader *r, const char *name, struct clm_cert_view *out)
+{
+    struct clm_der_reader inner;
+    struct clm_tlv tlv;
+
+    if (clm_der_take(r, CLM_DER_SEQUENCE, &tlv)) {
+        inner = clm_der_enter(&tlv);
+        if (clm_der_take(&inner, CLM_DER_INTEGER, &tlv)) {
+            set_bits(name, &tlv, out);
+        }
+    }
+}
+
 /* key_type and is_weak_key; "other" for what is not known. */
 static void read_key_type(struct clm_cert_view *out)
 {
@@ -178,32 +192,18 @@ static void read_key_type(struct clm_cert_view *out)
     if (!clm_der_take(&inner, CLM_DER_OID, &oid)) {
         return;
     }
-    if (clm_der_is(&oid, CLM_OID(CLM_OID_EC_PUBLIC_KEY))) {
-        if (clm_der_take(&inner, CLM_DER_OID, &tlv)) {
-            named = oid_find(curves, CLM_ARRAY_LEN(curves), &tlv);
-        }
-    } else if (clm_der_is(&oid, CLM_OID(CLM_OID_RSA)) || clm_der_is(&oid, CLM_OID(OID_RSA_PSS))) {
-        struct clm_tlv bits;
+    if (clm_der_is(&oid, CLM_OID(CLM_OID_RSA)) || clm_der_is(&oid, CLM_OID(OID_RSA_PSS))) {
+        if (take_bits(&spki, &tlv)) {
+            struct clm_der_reader key = clm_der_reader_of(tlv.value, tlv.len);
 
-        if (take_bits(&spki, &bits)) {
-            struct clm_der_reader key = clm_der_reader_of(bits.value, bits.len);
-
-            if (clm_der_take(&key, CLM_DER_SEQUENCE, &tlv)) {
-                key = clm_der_enter(&tlv);
-                if (clm_der_take(&key, CLM_DER_INTEGER, &tlv)) {
-                    set_bits("rsa", &tlv, out);
-                }
-            }
+            read_bits(&key, "rsa", out);
         }
     } else if (clm_der_is(&oid, CLM_OID(OID_DSA))) {
-        if (clm_der_take(&inner, CLM_DER_SEQUENCE, &tlv)) {
-            inner = clm_der_enter(&tlv);
-            if (clm_der_take(&inner, CLM_DER_INTEGER, &tlv)) {
-                set_bits("dsa", &tlv, out);
-            }
-        }
-    } else {
+        read_bits(&inner, "dsa", out);
+    } else if (!clm_der_is(&oid, CLM_OID(CLM_OID_EC_PUBLIC_KEY))) {
         named = oid_find(other_keys, CLM_ARRAY_LEN(other_keys), &oid);
+    } else if (clm_der_take(&inner, CLM_DER_OID, &tlv)) {
+        named = oid_find(curves, CLM_ARRAY_LEN(curves), &tlv);
     }
     if (named != NULL) {
         (void)snprintf(out->key_type, sizeof(out->key_type), "%s", named->name);

@@ -99,6 +99,17 @@ static enum clm_code judge_use(struct clm_used_row *rows, size_t n, struct clm_f
     return code;
 }
 
+static bool holds_leaf(const struct clm_found *found, const char *sha256)
+{
+    for (size_t i = 0; i < found->n_entries; i++) {
+        if (found->entries[i].kind != CLM_FOUND_TRUSTED &&
+            strcmp(found->entries[i].certificate.sha256, sha256) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Targets whose own file holds the same leaf: this may be a copy of it. */
 static enum clm_code judge_served(const struct clm_files_scan *scan, struct clm_found *found,
                                   struct clm_err *err)
@@ -110,54 +121,77 @@ static enum clm_code judge_served(const struct clm_files_scan *scan, struct clm_
         for (size_t t = 0; t < inventory->services[s].n_targets && code == CLM_OK; t++) {
             const struct clm_target *target = &inventory->services[s].targets[t];
 
-            for (size_t i = 0; i < found->n_entries && target->has_certificate && code == CLM_OK;
-                 i++) {
-                if (found->entries[i].kind != CLM_FOUND_TRUSTED &&
-                    strcmp(found->entries[i].certificate.sha256, target->certificate.sha256) == 0) {
-                    code = clm_strs_add_once(&found->served_by, target->id, err);
-                }
+            if (target->has_certificate && holds_leaf(found, target->certificate.sha256)) {
+                code = clm_strs_add_once(&found->served_by, target->id, err);
             }
         }
     }
     return code;
 }
 
-/* In the file itself, named by a server, or in the same directory. Only a key that is meant for the
- * certificate can be the wrong one: in the same file, of the same name, or by a server's word. */
+static bool is_spki(const uint8_t spki[CLM_SHA256_SIZE], const struct clm_cert_info *certificate)
+{
+    char hex[CLM_SHA256_HEX_SIZE];
+
+    clm_hex_encode(spki, CLM_SHA256_SIZE, hex);
+    return strcmp(hex, certificate->spki_sha256) == 0;
+}
+
+/* What is known of the key of one certificate. */
+struct key_word {
+    bool is_own;   /* the key was found */
+    bool is_meant; /* a key is meant for it: if it is not its own, it is the wrong one */
+};
+
+/* Keys of the same directory; meant for it if the name is the same. */
+static void ask_directory(const struct clm_files_scan *scan, const char *name,
+                          const struct clm_cert_info *certificate, struct key_word *io_word)
+{
+    uint64_t stem = clm_files_stem(name);
+
+    for (size_t k = 0; k < scan->n_keys && !io_word->is_own; k++) {
+        io_word->is_own = is_spki(scan->keys[k].spki, certificate);
+        io_word->is_meant = io_word->is_meant || scan->keys[k].stem == stem;
+    }
+}
+
+/* A server names a key for it. */
+static void ask_targets(const struct clm_used_row *rows, size_t n,
+                        const struct clm_cert_info *certificate, struct key_word *io_word)
+{
+    for (size_t k = 0; k < n && !io_word->is_own; k++) {
+        const struct clm_target *target = rows[k].target;
+
+        if (target->has_certificate &&
+            strcmp(target->certificate.sha256, certificate->sha256) == 0) {
+            io_word->is_own = target->key_matches;
+            io_word->is_meant = io_word->is_meant || target->key_perm[0] != '\0';
+        }
+    }
+}
+
+/* In the file itself, named by a server, or in the same directory. */
 static void judge_key(const struct clm_files_scan *scan, const struct clm_files_file *file,
                       const struct clm_files_content *content, const struct clm_used_row *rows,
                       size_t n, struct clm_found *found)
 {
-    uint64_t stem = clm_files_stem(file->name);
-
     for (size_t i = 0; i < found->n_entries; i++) {
         struct clm_found_entry *entry = &found->entries[i];
-        bool is_meant = content->has_key_spki && content->n_leafs == 1;
-        bool is_own = false;
-        char hex[CLM_SHA256_HEX_SIZE];
+        struct key_word word = {.is_own = false};
 
         if (entry->kind != CLM_FOUND_CERTIFICATE) {
             continue;
         }
         if (content->has_key_spki) {
-            clm_hex_encode(content->key_spki, CLM_SHA256_SIZE, hex);
-            is_own = strcmp(hex, entry->certificate.spki_sha256) == 0;
+            word.is_own = is_spki(content->key_spki, &entry->certificate);
+            word.is_meant = true;
+        } else {
+            ask_directory(scan, file->name, &entry->certificate, &word);
         }
-        for (size_t k = 0; k < scan->n_keys && !is_own && !content->has_key_spki; k++) {
-            clm_hex_encode(scan->keys[k].spki, CLM_SHA256_SIZE, hex);
-            is_own = strcmp(hex, entry->certificate.spki_sha256) == 0;
-            is_meant = is_meant || (scan->keys[k].stem == stem && content->n_leafs == 1);
-        }
-        for (size_t k = 0; k < n && !is_own; k++) {
-            if (rows[k].target->has_certificate &&
-                strcmp(rows[k].target->certificate.sha256, entry->certificate.sha256) == 0) {
-                is_own = rows[k].target->key_matches;
-                is_meant = is_meant || (!is_own && rows[k].target->key_perm[0] != '\0');
-            }
-        }
-        if (is_own || is_meant) {
-            entry->key_matches = is_own ? CLM_FOUND_YES : CLM_FOUND_NO;
-            found->problems |= is_own ? 0u : CLM_FOUND_KEY_MISMATCH;
+        ask_targets(rows, n, &entry->certificate, &word);
+        if (word.is_own || (word.is_meant && content->n_leafs == 1)) {
+            entry->key_matches = word.is_own ? CLM_FOUND_YES : CLM_FOUND_NO;
+            found->problems |= word.is_own ? 0u : CLM_FOUND_KEY_MISMATCH;
         }
     }
 }
@@ -165,12 +199,7 @@ static void judge_key(const struct clm_files_scan *scan, const struct clm_files_
 /* A certificate that its manager has replaced and keeps is no reason for attention. */
 static void judge_manager(const struct clm_files_scan *scan, struct clm_found *found)
 {
-    const struct clm_manager *owner = NULL;
-
-    if (scan->rules->managers == NULL) {
-        return;
-    }
-    owner = clm_managers_of(scan->rules->managers, found->path);
+    const struct clm_manager *owner = clm_managers_of(scan->rules->managers, found->path);
     for (size_t i = 0; i < found->links.n && owner == NULL; i++) {
         owner = clm_managers_of(scan->rules->managers, found->links.v[i]);
     }

@@ -357,7 +357,7 @@ void clm_managers_free(struct clm_managers *managers)
 
 const struct clm_manager *clm_managers_of(const struct clm_managers *managers, const char *path)
 {
-    for (size_t i = 0; i < managers->n; i++) {
+    for (size_t i = 0; managers != NULL && i < managers->n; i++) {
         const struct place *place = &managers->places[i];
         bool is_dir = clm_str_ends(place->path, "/");
 

@@ -278,9 +278,21 @@ static const struct clm_json *find_job(const struct clm_json *jobs, const char *
     return NULL;
 }
 
+/* What the host half said. */
+struct answer {
+    struct clm_json *reply;
+    struct clm_inventory inventory;
+    struct clm_fail fail;
+};
+
+static void answer_done(struct answer *answer)
+{
+    clm_json_free(answer->reply);
+    clm_inventory_done(&answer->inventory);
+}
+
 static enum clm_code ask(const struct clm_config *config, const char *target, bool probe,
-                         struct clm_json **out_reply, struct clm_inventory *inventory,
-                         struct clm_fail *fail, struct clm_err *err)
+                         struct answer *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
     const struct clm_json *obj;
@@ -289,24 +301,22 @@ static enum clm_code ask(const struct clm_config *config, const char *target, bo
     clm_json_set_str(body, "target", target);
     code = clm_hostlink_call(config,
                              &(const struct clm_hostlink_ask){.op = CLM_OP_EXPLAIN, .body = body},
-                             out_reply, fail, err);
+                             &out->reply, &out->fail, err);
     if (code == CLM_OK) {
-        code = clm_json_object(*out_reply, "inventory", &obj, err);
+        code = clm_json_object(out->reply, "inventory", &obj, err);
     }
     if (code == CLM_OK) {
-        code = clm_inventory_from_json(obj, inventory, err);
+        code = clm_inventory_from_json(obj, &out->inventory, err);
     }
-    return code == CLM_OK && probe ? clm_probe_inventory(inventory, err) : code;
+    return code == CLM_OK && probe ? clm_probe_inventory(&out->inventory, err) : code;
 }
 
 int clm_cmd_explain(const struct clm_cli_args *args, void *ctx)
 {
     CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
     CLM_CLEANUP(clm_json_free_p) struct clm_json *jobs = NULL;
-    CLM_CLEANUP(clm_inventory_done) struct clm_inventory inventory = {0};
+    CLM_CLEANUP(answer_done) struct answer answer = {.reply = NULL};
     struct story s = {.now_s = clm_clock_now_s()};
-    struct clm_fail fail = {.code = CLM_OK};
     struct clm_err err = {.code = CLM_OK};
     int status = CLM_EXIT_GOOD;
     enum clm_code code;
@@ -315,20 +325,19 @@ int clm_cmd_explain(const struct clm_cli_args *args, void *ctx)
     if (!clm_cmd_config(args, &config, &status)) {
         return status;
     }
-    code = ask(&config, args->args[0], config.scan.probe && !clm_cli_has(args, "no-probe"), &reply,
-               &inventory, &fail, &err);
-    if (code == CLM_OK) {
-        s.target = clm_inventory_find(&inventory, args->args[0], &s.service);
-        code = s.target != NULL
-                   ? CLM_OK
-                   : clm_err_set(&err, CLM_E_PARSE, "the answer has no target '%s'", args->args[0]);
-    }
+    code = ask(&config, args->args[0], config.scan.probe && !clm_cli_has(args, "no-probe"), &answer,
+               &err);
     if (code != CLM_OK) {
-        return clm_show_error(code, &err, &fail);
+        return clm_show_error(code, &err, &answer.fail);
+    }
+    s.target = clm_inventory_find(&answer.inventory, args->args[0], &s.service);
+    if (s.target == NULL || s.service == NULL) {
+        code = clm_err_set(&err, CLM_E_PARSE, "the answer has no target '%s'", args->args[0]);
+        return clm_show_error(code, &err, NULL);
     }
     clm_ignore(clm_status_request(config.run_dir, "jobs", NULL, &jobs, NULL));
-    s.reply = reply;
+    s.reply = answer.reply;
     s.last_job = find_job(jobs, s.target->id);
     s.expiring_days = config.deploy.expiring_days;
-    return clm_cli_has(args, "json") ? print_json(&s, &inventory) : print(&s);
+    return clm_cli_has(args, "json") ? print_json(&s, &answer.inventory) : print(&s);
 }
