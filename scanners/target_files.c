@@ -9,6 +9,7 @@
 #include "agent/crypto/key.h"
 #include "agent/crypto/pkcs8.h"
 #include "agent/formats/password_lines.h"
+#include "agent/formats/server_xml.h"
 #include "scanners/endpoints.h"
 #include "scanners/mounts.h"
 #include "scanners/users.h"
@@ -154,8 +155,29 @@ static enum clm_code open_encrypted(const struct reader *reader, struct clm_targ
                              target->key_path);
 }
 
+/* Tomcat's configuration holds the password itself; the reference to it stays. */
+static enum clm_code open_by_reference(const struct reader *reader, struct clm_target *target,
+                                       const char *ref, const struct clm_buf *pem,
+                                       struct clm_key **out_key, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf word = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+    struct clm_err why = {0};
+    enum clm_code code =
+        clm_tomcat_secret_find(reader->io, ref + strlen(CLM_SECRET_CONF), &word, &why);
+
+    if (code == CLM_OK) {
+        code = clm_key_from_pem_password(pem->data, pem->len, &word, out_key, &why);
+    }
+    if (code == CLM_OK) {
+        return clm_str_copy(target->key_password, sizeof(target->key_password), ref, err);
+    }
+    return code == CLM_E_NOMEM
+               ? clm_err_set(err, code, "%s", why.msg)
+               : clm_target_refuse(target, err, "the key '%s': %s", target->key_path, why.msg);
+}
+
 /* key_password as the scanner left it: "conf:0:FILE" where passwords are, "conf:-:TEXT" how else the
- * server comes by them. */
+ * server comes by them, "conf:/..." Tomcat's own. */
 static enum clm_code open_key(const struct reader *reader, struct clm_target *target,
                               const struct clm_buf *pem, const char *path, struct clm_key **out_key,
                               struct clm_err *err)
@@ -167,6 +189,9 @@ static enum clm_code open_key(const struct reader *reader, struct clm_target *ta
     memcpy(hint, target->key_password, sizeof(hint));
     target->key_password[0] = '\0';
     if (is_encrypted(pem)) {
+        if (clm_str_starts(hint, CLM_SECRET_CONF "/")) {
+            return open_by_reference(reader, target, hint, pem, out_key, err);
+        }
         if (clm_str_starts(hint, CLM_PASSWORDS_IN)) {
             return open_encrypted(reader, target, hint + strlen(CLM_PASSWORDS_IN), pem, out_key,
                                   err);

@@ -7,6 +7,7 @@
 #include "agent/crypto/key.h"
 #include "agent/keystore/keystore.h"
 #include "scanners/endpoints.h"
+#include "scanners/mounts.h"
 #include "scanners/tomcat_parts.h"
 #include "scanners/users.h"
 
@@ -133,16 +134,43 @@ static enum clm_code read_perm(const struct clm_io *io, struct clm_target *targe
                                               target->cert_path, st.mode);
 }
 
+/* Where the file is read; what stands in the way of replacing it becomes a reason. */
+static enum clm_code locate(const struct clm_tomcat_site *site, struct clm_target *target,
+                            struct clm_located *out, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_mounts_done) struct clm_mounts mounts = {.io = NULL};
+    struct clm_stat st = {0};
+
+    clm_mounts_read(site->io, site->process, &mounts);
+    clm_locate(&mounts, target->cert_path, out);
+    if (out->why[0] != '\0') {
+        return clm_target_refuse(target, err, "%s", out->why);
+    }
+    if (site->io->stat(site->io->ctx, out->read, true, &st, NULL) == CLM_OK &&
+        st.kind == CLM_FILE_REGULAR && st.nlink > 1) {
+        return clm_target_refuse(target, err,
+                                 "'%s' has more than one name (hard links), which a replacement "
+                                 "would part: make a copy of it",
+                                 target->cert_path);
+    }
+    return CLM_OK;
+}
+
 static enum clm_code open_store(const struct clm_tomcat_site *site,
                                 const struct clm_tomcat_pair *pair, struct clm_target *target,
                                 struct clm_keystore **out, struct clm_err *err)
 {
+    struct clm_located located = {.why = ""};
     CLM_CLEANUP(clm_buf_done) struct clm_buf data = CLM_BUF_SECRET_INIT(CLM_KEYSTORE_MAX + 1);
     CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
     enum clm_keystore_type type;
     struct clm_err why = {0};
-    enum clm_code code =
-        site->io->read_file(site->io->ctx, target->cert_path, CLM_KEYSTORE_MAX, &data, &why);
+    enum clm_code code = locate(site, target, &located, err);
+
+    if (code != CLM_OK) {
+        return code;
+    }
+    code = site->io->read_file(site->io->ctx, located.read, CLM_KEYSTORE_MAX, &data, &why);
 
     if (code == CLM_OK && clm_keystore_detect(data.data, data.len, &type)) {
         (void)snprintf(target->store_type, sizeof(target->store_type), "%s",
@@ -173,12 +201,6 @@ enum clm_code clm_tomcat_read_store(const struct clm_tomcat_site *site,
     enum clm_code code;
 
     (void)snprintf(target->store_type, sizeof(target->store_type), "pkcs12");
-    if (!clm_process_shares(site->io, site->process, target->cert_path)) {
-        return clm_target_refuse(target, err,
-                                 "the server sees another '%s' than this agent (it has its own "
-                                 "mounts): put the file where both see it",
-                                 target->cert_path);
-    }
     code = read_perm(site->io, target, err);
     if (code == CLM_OK) {
         code = open_store(site, pair, target, &store, err);

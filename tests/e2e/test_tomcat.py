@@ -250,6 +250,17 @@ def test_rsa_and_ec_side_by_side_are_changed_one_by_one(world):
     assert _served_kind(server, "ECDHE-RSA-AES128-GCM-SHA256") == leaf_sha256(server.tls / "rsa.pem") != rsa
 
 
+def test_an_encrypted_key_stays_encrypted(world):
+    server = world.server
+    before = (server.tls / "ec.key").read_text()
+    assert "ENCRYPTED" in before
+    job, _ = world.order(f"tomcat:{server.multi}/a.{server.name}#ec", [f"a.{server.name}"])
+    assert job["state"] == "succeeded", job
+    after = (server.tls / "ec.key").read_text()
+    assert after != before and after.startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    assert _served_kind(server, "ECDHE-ECDSA-AES128-GCM-SHA256") == leaf_sha256(server.tls / "ec.pem")
+
+
 def test_a_pair_that_does_not_match_is_refused_before_anything_changes(world):
     """Tomcat's manager would say OK to it, and no handshake would work any more."""
     server = world.server

@@ -84,7 +84,8 @@ class Tomcat:
                defaultSSLHostConfigName="a.{self.name}">
       <SSLHostConfig hostName="a.{self.name}">
         <Certificate type="RSA" certificateFile="conf/tls/rsa.pem" />
-        <Certificate type="EC" certificateFile="conf/tls/ec.pem" />
+        <Certificate type="EC" certificateFile="conf/tls/ec.pem" certificateKeyFile="conf/tls/ec.key"
+                     certificateKeyPassword="{STORE_PASSWORD.replace('&', '&amp;')}" />
       </SSLHostConfig>
       <SSLHostConfig hostName="*.b.{self.name}">
         <Certificate certificateFile="conf/tls/b.pem" />
@@ -107,7 +108,11 @@ class Tomcat:
     def _write_certificates(self):
         pki.write_pair(self.cert, self.key, [self.name])
         self._write_both("rsa.pem", f"a.{self.name}", rsa.generate_private_key(65537, 2048))
-        self._write_both("ec.pem", f"a.{self.name}")
+        cert, key = pki.make_cert([f"a.{self.name}"])
+        (self.tls / "ec.pem").write_bytes(pki.cert_pem(cert))
+        (self.tls / "ec.key").write_bytes(key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(STORE_PASSWORD.encode())))
         self._write_both("b.pem", f"*.b.{self.name}")
         cert, key = pki.make_cert([self.name])
         self.store.write_bytes(pkcs12.serialize_key_and_certificates(

@@ -190,6 +190,9 @@ static void every_style_gives_the_same_pairs(void **state)
         {"<Server portOffset='100'><Service><Connector port='8443' SSLEnabled='true'/>"
          "<Connector port='8444' portOffset='1' SSLEnabled='true'/></Service></Server>",
          "8543D _default_ UNDEFINED silent;8445D _default_ UNDEFINED silent;"},
+        {"<Server portOffset='60000'><Service><Connector port='8443' SSLEnabled='true'/>"
+         "</Service></Server>",
+         "0D _default_ UNDEFINED silent;"},
         {SERVER("<Connector port='0' SSLEnabled='true'/>"), "0D _default_ UNDEFINED silent;"},
         {SERVER("<Connector port='${p}' SSLEnabled='true'/>"), "0D _default_ UNDEFINED silent;"},
         {SERVER("<Connector port='${p:-9443}' SSLEnabled='${s:-true}'/>"),
@@ -347,6 +350,23 @@ static void passwords_are_references_that_are_found_again(void **state)
                       "certificateKeystorePasswordFile='conf/pass'/></SSLHostConfig>"),
                   CLM_TOMCAT_OF_STORE, "conf:" CONFIG "|8443|_default_|UNDEFINED|store",
                   "first line");
+}
+
+static void each_type_has_its_own_password(void **state)
+{
+    struct fixture *f = *state;
+    struct clm_buf out = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+
+    put_process(f, 70, JAVA MAIN);
+    root_io_text(f->root, CONFIG,
+                 TLS("<SSLHostConfig>"
+                     "<Certificate type='RSA' certificateKeystorePassword='r'/>"
+                     "<Certificate type='EC' certificateKeystorePassword='e'/></SSLHostConfig>"));
+    assert_int_equal(
+        clm_tomcat_secret_find(&f->io.io, CONFIG "|8443|_default_|EC|store", &out, &f->err),
+        CLM_OK);
+    assert_string_equal(clm_buf_str(&out), "e");
+    clm_buf_done(&out);
 }
 
 static void a_stopped_tomcat_still_tells_its_password(void **state)
@@ -509,6 +529,7 @@ int main(void)
         TEST(the_environment_counts_only_when_asked_for),
         TEST(files_are_relative_to_the_base),
         TEST(passwords_are_references_that_are_found_again),
+        TEST(each_type_has_its_own_password),
         TEST(a_stopped_tomcat_still_tells_its_password),
         TEST(a_reference_that_leads_nowhere_is_told),
         TEST(the_default_keystore_is_the_users),
