@@ -63,9 +63,17 @@ static enum clm_code put_entry(struct clm_plan *plan, const struct clm_target *t
                        target->id, target->store_type);
 }
 
+/* What a plan is made for. */
+struct place {
+    const struct clm_io *io;
+    const struct clm_service *service;
+    const struct clm_target *target;
+    const struct clm_tomcat *tomcat;
+    const struct clm_tomcat_pair *pair;
+};
+
 /* A file that does not exist yet, readable by the group that Tomcat runs as. */
-static enum clm_code put_new(const struct clm_io *io, struct clm_plan *plan,
-                             const struct clm_service *service, const char *path,
+static enum clm_code put_new(const struct place *place, struct clm_plan *plan, const char *path,
                              enum clm_content content, struct clm_err *err)
 {
     struct clm_step *step = add_step(plan, CLM_STEP_FILE_PUT, err);
@@ -76,9 +84,9 @@ static enum clm_code put_new(const struct clm_io *io, struct clm_plan *plan,
     if (step == NULL) {
         return CLM_E_NOMEM;
     }
-    code = clm_str_fmt(proc, sizeof(proc), err, "/proc/%d", service->pid);
+    code = clm_str_fmt(proc, sizeof(proc), err, "/proc/%d", place->service->pid);
     if (code == CLM_OK) {
-        code = io->stat(io->ctx, proc, true, &st, err);
+        code = place->io->stat(place->io->ctx, proc, true, &st, err);
     }
     step->content = content;
     step->may_create = true;
@@ -128,16 +136,16 @@ static enum clm_code edit_host(const struct clm_tomcat *tomcat, const struct clm
 }
 
 /* server.xml names no certificate here: make the files, and name them. */
-static enum clm_code put_first(const struct clm_io *io, const struct clm_tomcat *tomcat,
-                               const struct clm_tomcat_pair *pair,
-                               const struct clm_service *service, const struct clm_target *target,
-                               struct clm_plan *plan, struct clm_err *err)
+static enum clm_code put_first(const struct place *place, struct clm_plan *plan,
+                               struct clm_err *err)
 {
+    const struct clm_tomcat *tomcat = place->tomcat;
+    const struct clm_target *target = place->target;
     struct clm_step *step;
-    enum clm_code code = put_new(io, plan, service, target->key_path, CLM_CONTENT_KEY, err);
+    enum clm_code code = put_new(place, plan, target->key_path, CLM_CONTENT_KEY, err);
 
     if (code == CLM_OK) {
-        code = put_new(io, plan, service, target->cert_path, CLM_CONTENT_FULLCHAIN, err);
+        code = put_new(place, plan, target->cert_path, CLM_CONTENT_FULLCHAIN, err);
     }
     if (code != CLM_OK) {
         return code;
@@ -152,8 +160,9 @@ static enum clm_code put_first(const struct clm_io *io, const struct clm_tomcat 
     if (code != CLM_OK) {
         return code;
     }
-    return pair->node == pair->host ? edit_host(tomcat, pair, target, step, err)
-                                    : edit_certificate(pair, target, step, err);
+    return place->pair->node == place->pair->host
+               ? edit_host(tomcat, place->pair, target, step, err)
+               : edit_certificate(place->pair, target, step, err);
 }
 
 /* The pair of the target, by the line it was found at. */
@@ -321,6 +330,7 @@ static enum clm_code make(const struct clm_io *io, const struct clm_tomcat *tomc
 {
     const struct clm_tomcat_connector *connector = NULL;
     const struct clm_tomcat_pair *pair = find_pair(tomcat, target, &connector);
+    struct place place = {.io = io, .service = service, .target = target, .tomcat = tomcat};
     bool is_pem = strcmp(target->store_type, "pem") == 0;
     bool is_first;
     char url[CLM_TOMCAT_URL_SIZE] = "";
@@ -331,8 +341,9 @@ static enum clm_code make(const struct clm_io *io, const struct clm_tomcat *tomc
                            "target '%s' is not at '%s' any more: server.xml is being changed",
                            target->id, target->configured_at);
     }
+    place.pair = pair;
     is_first = is_pem && clm_tomcat_pair_is_bare(pair);
-    code = is_first ? put_first(io, tomcat, pair, service, target, out, err)
+    code = is_first ? put_first(&place, out, err)
            : is_pem ? clm_pem_puts(io, out, target, err)
                     : put_entry(out, target, err);
     if (code == CLM_OK && !is_first && !is_too_old(service)) {

@@ -143,8 +143,11 @@ static void take_key(struct cursor *c, char *key)
             c->at = before;
             break;
         }
+        if (point >= 0x80) {
+            point = '?'; /* in no name that is asked for */
+        }
         if (len < KEY_MAX - 1) {
-            key[len++] = point < 0x80 ? (char)point : '\xff'; /* names that are asked for: ASCII */
+            key[len++] = (char)point;
         }
     }
     key[len] = '\0';

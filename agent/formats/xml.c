@@ -287,6 +287,7 @@ static void XMLCALL on_doctype(void *arg, const XML_Char *name, const XML_Char *
     }
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the signature is expat's */
 static void XMLCALL on_entity(void *arg, const XML_Char *name, int is_parameter,
                               const XML_Char *value, int value_len, const XML_Char *base,
                               const XML_Char *system_id, const XML_Char *public_id,
