@@ -147,6 +147,7 @@ static enum clm_code search(struct clm_link *link, struct spool *spool, struct c
     clm_link_set_handlers(link, &handlers);
     code = clm_link_call(link, CLM_OP_CERTS, NULL, NULL, NULL, err);
     clm_link_set_handlers(link, NULL);
+    clm_link_rest(link); /* others need the host half while we talk to the control plane */
     if (code == CLM_OK && spool->code != CLM_OK) {
         return clm_err_set(err, spool->code, "%s", spool->err.msg);
     }
