@@ -44,7 +44,7 @@ static enum clm_code load_key(struct clm_txn_maker *maker, struct clm_err *err)
 
 static enum clm_code load_chain(struct clm_txn_maker *maker, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(2 * CLM_CHAIN_PEM_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT((size_t)2 * CLM_CHAIN_PEM_MAX);
     enum clm_code code =
         clm_buf_add(&pem, maker->bundle->leaf_pem.data, maker->bundle->leaf_pem.len, err);
 
@@ -197,7 +197,7 @@ static enum clm_code add_key_with_password(const struct clm_txn_maker *maker,
                                            struct clm_buf *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
-    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_SECRET_INIT(2 * CLM_KEY_PEM_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_SECRET_INIT((size_t)2 * CLM_KEY_PEM_MAX);
     CLM_CLEANUP(clm_key_free_p) struct clm_key *open_one = NULL;
     CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
     const char *text = NULL;

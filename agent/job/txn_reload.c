@@ -57,17 +57,17 @@ static void join_lines(const struct clm_buf *output, char *dst, size_t size)
     }
 }
 
-struct program {
-    const char *const *argv; /* NULL-ended */
-    uint32_t timeout_ms;
+struct run {
+    struct clm_program program; /* argv and time */
     int status;
     struct clm_buf output;
 };
 
 /* A hook learns what it is run for; nothing of it is secret, and nothing else is in its environment. */
-static enum clm_code run_hook(struct clm_txn *t, struct program *program, struct clm_err *err)
+static enum clm_code run_hook(struct clm_txn *t, struct run *run, struct clm_err *err)
 {
     const struct clm_io *io = t->env->io;
+    struct clm_program program = run->program;
     bool is_back = t->out->result == CLM_TXN_ROLLED_BACK;
     char text[4][CLM_TARGET_ID_SIZE + 32];
     const char *env[ENV_MAX] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"};
@@ -80,15 +80,14 @@ static enum clm_code run_hook(struct clm_txn *t, struct program *program, struct
         {"CLM_CERT_SHA256", is_back ? t->rec.old_leaf : t->rec.new_leaf},
         {"CLM_OLD_CERT_SHA256", is_back ? t->rec.new_leaf : t->rec.old_leaf},
     };
-    enum clm_code code = clm_program_check(io, program->argv[0], err);
+    enum clm_code code = clm_program_check(io, program.argv[0], err);
 
     for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(vars); i++) {
         code = clm_str_fmt(text[i], sizeof(text[i]), err, "%s=%s", vars[i].name, vars[i].value);
         env[i + 2] = text[i];
     }
-    return code == CLM_OK ? io->run_env(io->ctx, program->argv, env, program->timeout_ms,
-                                        &program->status, &program->output, err)
-                          : code;
+    program.env = env;
+    return code == CLM_OK ? io->run_env(io->ctx, &program, &run->status, &run->output, err) : code;
 }
 
 /* what: "configuration test", "hook". */
@@ -97,8 +96,8 @@ static enum clm_code run_step(struct clm_txn *t, const struct clm_step *step, co
 {
     const struct clm_io *io = t->env->io;
     const char **argv = calloc(step->argv.n + 1, sizeof(*argv));
-    struct program program = {
-        .argv = argv, .timeout_ms = timeout_ms, .output = CLM_BUF_INIT(CLM_PROC_OUTPUT_MAX)};
+    struct run run = {.program = {.argv = argv, .timeout_ms = timeout_ms},
+                      .output = CLM_BUF_INIT(CLM_PROC_OUTPUT_MAX)};
     bool is_hook = step->kind == CLM_STEP_RELOAD ||
                    clm_policy_check_hook(t->env->policy, &step->argv, NULL, NULL) == CLM_OK;
     char line[LINE_SIZE];
@@ -110,14 +109,14 @@ static enum clm_code run_step(struct clm_txn *t, const struct clm_step *step, co
     for (size_t i = 0; i < step->argv.n; i++) {
         argv[i] = step->argv.v[i];
     }
-    code = is_hook ? run_hook(t, &program, err)
-                   : io->run(io->ctx, argv, timeout_ms, &program.status, &program.output, err);
-    if (code == CLM_OK && program.status != 0) {
-        join_lines(&program.output, line, sizeof(line));
+    code = is_hook ? run_hook(t, &run, err)
+                   : io->run(io->ctx, argv, timeout_ms, &run.status, &run.output, err);
+    if (code == CLM_OK && run.status != 0) {
+        join_lines(&run.output, line, sizeof(line));
         code = clm_err_set(err, CLM_E_CONFIG, "the %s '%s' exited with %d: %s", what, argv[0],
-                           program.status, line);
+                           run.status, line);
     }
-    clm_buf_done(&program.output);
+    clm_buf_done(&run.output);
     free(argv);
     return code;
 }
@@ -273,7 +272,7 @@ static enum clm_code judge_answer(const struct clm_step *step,
 static enum clm_code by_manager(struct clm_txn *t, const struct clm_step *step, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done)
-    struct clm_buf header = CLM_BUF_SECRET_INIT(2 * CLM_SECRET_MAX + sizeof(step->user));
+    struct clm_buf header = CLM_BUF_SECRET_INIT((size_t)2 * CLM_SECRET_MAX + sizeof(step->user));
     const struct clm_io *io = t->env->io;
     const char *headers[2] = {NULL, NULL};
     struct clm_http_request request = {.method = "GET",

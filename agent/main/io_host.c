@@ -221,11 +221,11 @@ static enum clm_code run(void *ctx, const char *const *argv, uint32_t timeout_ms
     return clm_proc_run(&proc, out_status, output, err);
 }
 
-static enum clm_code run_env(void *ctx, const char *const *argv, const char *const *env,
-                             uint32_t timeout_ms, int *out_status, struct clm_buf *output,
-                             struct clm_err *err)
+static enum clm_code run_env(void *ctx, const struct clm_program *program, int *out_status,
+                             struct clm_buf *output, struct clm_err *err)
 {
-    const struct clm_proc proc = {.argv = argv, .env = env, .timeout_ms = timeout_ms};
+    const struct clm_proc proc = {
+        .argv = program->argv, .env = program->env, .timeout_ms = program->timeout_ms};
 
     (void)ctx;
     return clm_proc_run(&proc, out_status, output, err);

@@ -65,8 +65,13 @@ static const struct {
     const char *name;
     bool needs_unit;
     bool needs_hook;
+    const char *needs;
 } reloads[] = {
-    {"unit", true, false}, {"restart", true, false}, {"hook", false, true}, {"none", false, false}};
+    {"unit", true, false, "'unit' and no 'hook'"},
+    {"restart", true, false, "'unit' and no 'hook'"},
+    {"hook", false, true, "'hook' and no 'unit'"},
+    {"none", false, false, "neither 'unit' nor 'hook'"},
+};
 
 static enum clm_code read_number(const struct clm_json *obj, const char *key, int64_t max,
                                  uint32_t *out, struct clm_err *err)
@@ -177,16 +182,18 @@ static enum clm_code read_outputs(const struct clm_json *obj, struct clm_declare
     return code;
 }
 
-static enum clm_code check_top(const struct clm_declared *out, struct clm_err *err)
+static enum clm_code check_outputs(const struct clm_declared *out, struct clm_err *err)
 {
     bool has_leaf = false;
 
     for (size_t i = 0; i < out->n_outputs; i++) {
         struct clm_step step = {.kind = CLM_STEP_FILE_PUT};
 
-        has_leaf = has_leaf ||
-                   (clm_declared_step(&out->outputs[i], &step, NULL) == CLM_OK &&
-                    (clm_format_is_keystore(step.format) || clm_content_has_leaf(step.content)));
+        if (clm_declared_step(&out->outputs[i], &step, err) != CLM_OK) {
+            return CLM_E_CONFIG;
+        }
+        has_leaf =
+            has_leaf || clm_format_is_keystore(step.format) || clm_content_has_leaf(step.content);
         for (size_t k = 0; k < i; k++) {
             if (strcmp(out->outputs[i].path, out->outputs[k].path) == 0) {
                 return clm_err_set(err, CLM_E_PARSE, "'outputs': '%s' stands there twice",
@@ -194,27 +201,30 @@ static enum clm_code check_top(const struct clm_declared *out, struct clm_err *e
             }
         }
     }
-    if (!has_leaf) {
-        return clm_err_set(err, CLM_E_PARSE, "'outputs': no file holds the certificate");
+    return has_leaf ? CLM_OK
+                    : clm_err_set(err, CLM_E_PARSE, "'outputs': no file holds the certificate");
+}
+
+static enum clm_code check_reload(const struct clm_declared *out, struct clm_err *err)
+{
+    size_t i = 0;
+
+    while (i < CLM_ARRAY_LEN(reloads) && strcmp(out->reload, reloads[i].name) != 0) {
+        i++;
     }
-    for (size_t i = 0; i < CLM_ARRAY_LEN(reloads); i++) {
-        if (strcmp(out->reload, reloads[i].name) != 0) {
-            continue;
-        }
-        if (reloads[i].needs_unit != (out->unit[0] != '\0') ||
-            reloads[i].needs_hook != (out->hook[0] != '\0')) {
-            return clm_err_set(err, CLM_E_PARSE, "'reload': %s needs %s", out->reload,
-                               reloads[i].needs_unit   ? "'unit' and no 'hook'"
-                               : reloads[i].needs_hook ? "'hook' and no 'unit'"
-                                                       : "neither 'unit' nor 'hook'");
-        }
-        if (out->unit[0] != '\0' && strchr(out->unit, '.') == NULL) {
-            return clm_err_set(err, CLM_E_PARSE,
-                               "'unit': write it in full, such as '%.200s.service'", out->unit);
-        }
-        return CLM_OK;
+    if (i == CLM_ARRAY_LEN(reloads)) {
+        return clm_err_set(err, CLM_E_PARSE, "'reload': must be one of unit, restart, hook, none");
     }
-    return clm_err_set(err, CLM_E_PARSE, "'reload': must be one of unit, restart, hook, none");
+    if (reloads[i].needs_unit != (out->unit[0] != '\0') ||
+        reloads[i].needs_hook != (out->hook[0] != '\0')) {
+        return clm_err_set(err, CLM_E_PARSE, "'reload': %s needs %s", out->reload,
+                           reloads[i].needs);
+    }
+    if (out->unit[0] != '\0' && strchr(out->unit, '.') == NULL) {
+        return clm_err_set(err, CLM_E_PARSE, "'unit': write it in full, such as '%.200s.service'",
+                           out->unit);
+    }
+    return CLM_OK;
 }
 
 enum clm_code clm_declared_read(const struct clm_json *obj, struct clm_declared *out,
@@ -231,7 +241,10 @@ enum clm_code clm_declared_read(const struct clm_json *obj, struct clm_declared 
     if (code == CLM_OK) {
         code = read_verify(obj, out, err);
     }
-    return code == CLM_OK ? check_top(out, err) : code;
+    if (code == CLM_OK) {
+        code = check_outputs(out, err);
+    }
+    return code == CLM_OK ? check_reload(out, err) : code;
 }
 
 enum clm_code clm_hook_read(const struct clm_json *list, struct clm_strs *out, struct clm_err *err)

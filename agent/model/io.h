@@ -88,6 +88,12 @@ struct clm_unit {
 typedef enum clm_code (*clm_io_unit_fn)(void *arg, const struct clm_unit *unit,
                                         struct clm_err *err);
 
+struct clm_program {
+    const char *const *argv; /* NULL-ended; argv[0] absolute */
+    const char *const *env;  /* NULL-ended "K=V" */
+    uint32_t timeout_ms;
+};
+
 struct clm_policy; /* agent/model/policy.h */
 
 struct clm_io {
@@ -107,10 +113,9 @@ struct clm_io {
     /* A program of the server itself (its configuration test): see agent/base/proc.h. */
     enum clm_code (*run)(void *ctx, const char *const *argv, uint32_t timeout_ms, int *out_status,
                          struct clm_buf *output, struct clm_err *err);
-    /* The same with an environment of "K=V", NULL-ended: a hook of root's. */
-    enum clm_code (*run_env)(void *ctx, const char *const *argv, const char *const *env,
-                             uint32_t timeout_ms, int *out_status, struct clm_buf *output,
-                             struct clm_err *err);
+    /* The same with an environment of its own: a hook of root's. */
+    enum clm_code (*run_env)(void *ctx, const struct clm_program *program, int *out_status,
+                             struct clm_buf *output, struct clm_err *err);
     /* Signals the process only if its start time (field 22 of /proc/PID/stat) is still this. */
     enum clm_code (*signal)(void *ctx, int32_t pid, uint64_t start_ticks, int signo,
                             struct clm_err *err);

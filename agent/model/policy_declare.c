@@ -45,16 +45,27 @@ static enum clm_code check_hook(const struct clm_policy *policy, const char *nam
                              name);
 }
 
+static bool has_path(const struct clm_declared *file, const char *path)
+{
+    for (size_t i = 0; i < file->n_outputs; i++) {
+        if (strcmp(file->outputs[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Two targets with one file would overwrite each other's certificate. */
 static enum clm_code check_paths(const struct clm_policy *policy, const struct clm_declared *file,
                                  struct clm_err *err)
 {
     for (size_t i = 0; i < file->n_outputs; i++) {
+        const char *path = file->outputs[i].path;
+
         for (const struct clm_declared *other = policy->files; other != file; other++) {
-            for (size_t k = 0; k < other->n_outputs; k++) {
-                if (strcmp(other->outputs[k].path, file->outputs[i].path) == 0) {
-                    return clm_err_set(err, CLM_E_CONFIG, "'%s' belongs to files.%s already",
-                                       file->outputs[i].path, other->name);
-                }
+            if (has_path(other, path)) {
+                return clm_err_set(err, CLM_E_CONFIG, "'%s' belongs to files.%s already", path,
+                                   other->name);
             }
         }
     }

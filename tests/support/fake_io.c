@@ -231,14 +231,12 @@ static enum clm_code unit_restart(void *ctx, const char *name, uint32_t timeout_
     return reload(self, err);
 }
 
-static enum clm_code run_env(void *ctx, const char *const *argv, const char *const *env,
-                             uint32_t timeout_ms, int *out_status, struct clm_buf *output,
-                             struct clm_err *err)
+static enum clm_code run_env(void *ctx, const struct clm_program *program, int *out_status,
+                             struct clm_buf *output, struct clm_err *err)
 {
+    const char *const *env = program->env;
     struct fake_io *self = ctx;
 
-    (void)argv;
-    (void)timeout_ms;
     self->hooks++;
     memset(self->hook_env, 0, sizeof(self->hook_env));
     for (size_t i = 0; env[i] != NULL && i < CLM_ARRAY_LEN(self->hook_env); i++) {
