@@ -145,7 +145,6 @@ static enum clm_code put(struct csr_world *w, const char *job_id, const struct c
 
 static struct clm_key *waiting_key(struct csr_world *w, const char *job_id)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_SECRET_INIT(16384);
     struct clm_key *key = NULL;
     char path[PATH_MAX + 128];
     FILE *file;
