@@ -278,8 +278,8 @@ static enum clm_code derive(const uint8_t salt[JCEKS_SALT], uint32_t rounds,
     }
     memcpy(first, salt, sizeof(first));
     if (memcmp(first, salt + sizeof(first), sizeof(first)) == 0) {
-        /* equal halves: the JDK means to reverse the first one, and makes this of it */
-        const uint8_t turned[] = {salt[3], salt[0], salt[1], salt[3]};
+        /* as JDK 17 does it; an old JDK made something else of equal halves, once in 2^32 keys */
+        const uint8_t turned[] = {salt[3], salt[2], salt[1], salt[0]};
 
         memcpy(first, turned, sizeof(first));
     }

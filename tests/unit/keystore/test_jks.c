@@ -17,6 +17,7 @@
 
 #include "agent/base/fs.h"
 #include "agent/base/str.h"
+#include "agent/keystore/jks.h"
 #include "agent/keystore/keystore.h"
 #include "tests/support/certs.h"
 
@@ -464,6 +465,29 @@ static void the_old_version_is_read_and_kept(void **state)
     assert_int_equal(clm_keystore_entry(store, 0)->n_certs, 1);
 }
 
+/* A type of certificate that nobody writes shows that entries are kept as bytes, not written anew. */
+static void what_is_not_replaced_is_not_written_anew(void **state)
+{
+    static const char head[] = "\xfe\xed\xfe\xed\0\0\0\2\0\0\0\1"
+                               "\0\0\0\2\0\1a\0\0\0\0\0\0\0\1\0\4X509\0\0\0\3"
+                               "\x30\1\0";
+    const struct scene *s = *state;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf file = CLM_BUF_SECRET_INIT(1024);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = secret("changeit");
+    CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_SECRET_INIT(CLM_KEYSTORE_MAX);
+    CLM_CLEANUP(clm_keystore_free_p) struct clm_keystore *store = NULL;
+    uint8_t digest[CLM_JKS_DIGEST_SIZE];
+
+    assert_int_equal(
+        clm_jks_digest(&password, (const uint8_t *)head, sizeof(head) - 1, digest, NULL), CLM_OK);
+    assert_int_equal(clm_buf_add(&file, head, sizeof(head) - 1, NULL), CLM_OK);
+    assert_int_equal(clm_buf_add(&file, digest, sizeof(digest), NULL), CLM_OK);
+    store = open_bytes(file.data, file.len, "changeit");
+    assert_int_equal(put(s, store, "new", NULL, NULL), CLM_OK);
+    assert_int_equal(clm_keystore_write(store, clm_test_ca_rng(s->ca), NULL, &out, NULL), CLM_OK);
+    assert_memory_equal(out.data + 12, head + 12, sizeof(head) - 1 - 12);
+}
+
 /* Cut off anywhere, changed anywhere: an error or an answer, never a crash. With the password, no
  * change goes unnoticed. */
 static void survives_damage(void **state)
@@ -520,6 +544,7 @@ int main(void)
         cmocka_unit_test(a_secret_key_ends_what_is_read_and_stops_changes),
         cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(the_old_version_is_read_and_kept),
+        cmocka_unit_test(what_is_not_replaced_is_not_written_anew),
         cmocka_unit_test(survives_damage),
     };
 

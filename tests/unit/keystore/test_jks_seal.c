@@ -62,6 +62,27 @@ static void opens_the_vector(void **state)
     assert_string_equal(hex, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
 }
 
+/* By JDK 17: Cipher "PBEWithMD5AndTripleDES", password changeit, 5 rounds. The second salt has equal
+ * halves, which the JDK changes in its own way. */
+static void opens_what_the_cipher_of_the_jdk_sealed(void **state)
+{
+    static const char *const cases[] = {
+        "3026301a" JCEKS_OID "300d04080102030405060708020105"
+        "040834315e9dc0642a71",
+        "3026301a" JCEKS_OID "300d04080102030401020304020105"
+        "0408d5cca78ca29ca71c",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_SECRET_INIT(1024);
+
+        assert_int_equal(unseal_hex(cases[i], "changeit", &out, NULL), CLM_OK);
+        assert_int_equal(out.len, 5);
+        assert_memory_equal(out.data, "\x30\x03\x02\x01\x05", 5);
+    }
+}
+
 static void a_wrong_password_leaves_nothing_behind(void **state)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_SECRET_INIT(1024);
@@ -196,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opens_the_vector),
+        cmocka_unit_test(opens_what_the_cipher_of_the_jdk_sealed),
         cmocka_unit_test(a_wrong_password_leaves_nothing_behind),
         cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(seals_as_it_was),
