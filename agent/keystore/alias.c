@@ -93,3 +93,40 @@ bool clm_alias_same(const char *a, const char *b)
     }
     return *a == *b;
 }
+
+/* Java numbers the entries of a PKCS#12 file that have no name, from 1: those that are entries for
+ * Java. */
+static bool find_numbered(const struct clm_keystore *store, const char *alias, size_t *out_i)
+{
+    int64_t wanted = 0;
+    int64_t n = 0;
+
+    if (store->ops->type != CLM_KEYSTORE_PKCS12 || alias[0] == '0' ||
+        clm_str_to_int(alias, 1, CLM_KEYSTORE_ENTRIES_MAX, &wanted, NULL) != CLM_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < store->n_entries; i++) {
+        const struct clm_keystore_entry *entry = &store->entries[i].shown;
+        bool is_javas = entry->kind == CLM_ENTRY_KEY || entry->kind == CLM_ENTRY_SECRET ||
+                        (entry->kind == CLM_ENTRY_TRUSTED && entry->java_trusts);
+
+        if (is_javas && entry->alias[0] == '\0' && ++n == wanted) {
+            *out_i = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool clm_keystore_find(const struct clm_keystore *store, const char *alias, size_t *out_i)
+{
+    for (size_t i = 0; i < store->n_entries; i++) {
+        const struct clm_keystore_entry *entry = &store->entries[i].shown;
+
+        if (alias == NULL ? entry->kind == CLM_ENTRY_KEY : clm_alias_same(entry->alias, alias)) {
+            *out_i = i;
+            return true;
+        }
+    }
+    return alias != NULL && find_numbered(store, alias, out_i);
+}

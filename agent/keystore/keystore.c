@@ -287,22 +287,6 @@ const struct clm_keystore_entry *clm_keystore_entry(const struct clm_keystore *s
     return &store->entries[i].shown;
 }
 
-static bool is_meant(const struct clm_keystore_entry *entry, const char *alias)
-{
-    return alias == NULL ? entry->kind == CLM_ENTRY_KEY : clm_alias_same(entry->alias, alias);
-}
-
-bool clm_keystore_find(const struct clm_keystore *store, const char *alias, size_t *out_i)
-{
-    for (size_t i = 0; i < store->n_entries; i++) {
-        if (is_meant(&store->entries[i].shown, alias)) {
-            *out_i = i;
-            return true;
-        }
-    }
-    return false;
-}
-
 const uint8_t *clm_keystore_cert_der(const struct clm_keystore *store, size_t i, size_t k,
                                      size_t *out_len)
 {

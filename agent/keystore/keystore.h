@@ -102,7 +102,8 @@ bool clm_keystore_is_locked(const struct clm_keystore *store);
 size_t clm_keystore_count(const struct clm_keystore *store);
 /* Entry i of count, in the order of the file; lives until the store is changed. */
 const struct clm_keystore_entry *clm_keystore_entry(const struct clm_keystore *store, size_t i);
-/* Case-insensitive as in Java. NULL alias: the first key entry. False if there is none. */
+/* Case-insensitive as in Java. NULL alias: the first key entry. In PKCS#12 "1", "2" ... also find
+ * entries without a name, which Java calls so. False if there is none. */
 bool clm_keystore_find(const struct clm_keystore *store, const char *alias, size_t *out_i);
 /* Certificate k of entry i, leaf first; the bytes live as long as the entry. */
 const uint8_t *clm_keystore_cert_der(const struct clm_keystore *store, size_t i, size_t k,

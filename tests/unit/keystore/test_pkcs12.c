@@ -205,6 +205,23 @@ static void aliases_are_found_without_regard_to_case(void **state)
     assert_false(clm_keystore_find(store, "schl\xc3\xbcssel", &i));
 }
 
+/* Java shows such entries as "1", "2" ... */
+static void entries_without_a_name_are_found_by_number(void **state)
+{
+    CLM_CLEANUP(clm_keystore_free_p)
+    struct clm_keystore *store = p12_opened("openssl3-noname", P12_PASSWORD);
+    CLM_CLEANUP(clm_keystore_free_p)
+    struct clm_keystore *ca = p12_opened("openssl-cacerts", P12_PASSWORD);
+    size_t i = 9;
+
+    (void)state;
+    assert_true(clm_keystore_find(store, "1", &i));
+    assert_int_equal(i, 0);
+    assert_false(clm_keystore_find(store, "2", &i));
+    assert_false(clm_keystore_find(store, "01", &i));
+    assert_false(clm_keystore_find(ca, "1", &i)); /* no entry for Java */
+}
+
 static void a_mac_with_a_short_key_is_refused(void **state)
 {
     struct clm_keystore *store = NULL;
@@ -227,6 +244,7 @@ int main(void)
         cmocka_unit_test(an_entry_may_have_a_password_of_its_own),
         cmocka_unit_test(what_java_ignores_and_dates_are_told),
         cmocka_unit_test(aliases_are_found_without_regard_to_case),
+        cmocka_unit_test(entries_without_a_name_are_found_by_number),
         cmocka_unit_test(a_mac_with_a_short_key_is_refused),
     };
 
