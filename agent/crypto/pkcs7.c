@@ -56,7 +56,7 @@ static enum clm_code open_signed(const struct clm_buf *der, struct clm_der_reade
 static enum clm_code each_in_der(const uint8_t *data, size_t len, clm_pkcs7_fn visit, void *arg,
                                  struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(2u * CLM_PKCS7_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT((size_t)2 * CLM_PKCS7_MAX);
     struct clm_der_reader r = {NULL, NULL};
     struct clm_tlv tlv = {0};
     size_t used = 0; /* some writers leave a line end behind the value */

@@ -259,7 +259,7 @@ enum clm_code clm_key_to_pem_password(const struct clm_key *key, struct clm_rng 
                                       const struct clm_buf *password, struct clm_buf *out,
                                       struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(2u * CLM_KEY_DER_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT((size_t)2 * CLM_KEY_DER_MAX);
     enum clm_code code = clm_key_to_der_password(key, rng, password, &der, err);
 
     return code == CLM_OK ? clm_armor_write("ENCRYPTED PRIVATE KEY", der.data, der.len, out, err)

@@ -128,7 +128,7 @@ enum clm_code clm_jks_digest(const struct clm_buf *password, const uint8_t *data
                              uint8_t out[CLM_JKS_DIGEST_SIZE], struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done)
-    struct clm_buf utf16 = CLM_BUF_SECRET_INIT(2 * CLM_KEYSTORE_PASSWORD_MAX);
+    struct clm_buf utf16 = CLM_BUF_SECRET_INIT((size_t)2 * CLM_KEYSTORE_PASSWORD_MAX);
     enum clm_code code = clm_password_utf16(password, false, &utf16, err);
 
     if (code == CLM_OK) {
@@ -172,7 +172,7 @@ static enum clm_code unseal_sha1(const struct sealed *sealed, const struct clm_b
                                  struct clm_buf *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done)
-    struct clm_buf utf16 = CLM_BUF_SECRET_INIT(2 * CLM_KEYSTORE_PASSWORD_MAX);
+    struct clm_buf utf16 = CLM_BUF_SECRET_INIT((size_t)2 * CLM_KEYSTORE_PASSWORD_MAX);
     const uint8_t *octets = sealed->octets.value;
     size_t start = out->len;
     uint8_t check[SHA1_SIZE];
@@ -206,7 +206,7 @@ static enum clm_code seal_sha1(struct clm_rng *rng, const struct clm_buf *plain,
                                struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done)
-    struct clm_buf utf16 = CLM_BUF_SECRET_INIT(2 * CLM_KEYSTORE_PASSWORD_MAX);
+    struct clm_buf utf16 = CLM_BUF_SECRET_INIT((size_t)2 * CLM_KEYSTORE_PASSWORD_MAX);
     uint8_t salt[SHA1_SIZE];
     uint8_t check[SHA1_SIZE];
     enum clm_code code = clm_password_utf16(password, false, &utf16, err);

@@ -72,6 +72,15 @@ static bool enter(struct cursor *c, uint8_t tag)
     return enter_len(c, tag, &len);
 }
 
+/* Into n sequences, one in the other. */
+static bool enter_sequences(struct cursor *c, int n)
+{
+    while (n > 0 && enter(c, CLM_DER_SEQUENCE)) {
+        n--;
+    }
+    return n == 0;
+}
+
 /* Moves behind the value; false if its end is not here. */
 static bool skip(struct cursor *c, uint8_t tag)
 {
@@ -106,21 +115,19 @@ static bool next_is_time(const struct cursor *c)
 /* RFC 5280 4.1: version, serial, algorithm, issuer, and then dates in a sequence */
 static bool is_cert(struct cursor c)
 {
-    if (!enter(&c, CLM_DER_SEQUENCE) || !enter(&c, CLM_DER_SEQUENCE) ||
-        (next_is(&c, CLM_DER_CONTEXT_CONSTRUCTED(0)) &&
-         !skip(&c, CLM_DER_CONTEXT_CONSTRUCTED(0)))) {
+    if (!enter_sequences(&c, 2) || (next_is(&c, CLM_DER_CONTEXT_CONSTRUCTED(0)) &&
+                                    !skip(&c, CLM_DER_CONTEXT_CONSTRUCTED(0)))) {
         return false;
     }
-    return skip(&c, CLM_DER_INTEGER) && skip(&c, CLM_DER_SEQUENCE) && skip(&c, CLM_DER_SEQUENCE) &&
-           enter(&c, CLM_DER_SEQUENCE) && next_is_time(&c);
+    return skip(&c, CLM_DER_INTEGER) && skip(&c, CLM_DER_SEQUENCE) /* algorithm */ &&
+           skip(&c, CLM_DER_SEQUENCE) && enter(&c, CLM_DER_SEQUENCE) && next_is_time(&c);
 }
 
 /* RFC 2986 4.1: version, subject, public key, which begins with its algorithm */
 static bool is_csr(struct cursor c)
 {
-    return enter(&c, CLM_DER_SEQUENCE) && enter(&c, CLM_DER_SEQUENCE) && small_int(&c, 0) &&
-           skip(&c, CLM_DER_SEQUENCE) && enter(&c, CLM_DER_SEQUENCE) &&
-           enter(&c, CLM_DER_SEQUENCE) && next_is(&c, CLM_DER_OID);
+    return enter_sequences(&c, 2) && small_int(&c, 0) && skip(&c, CLM_DER_SEQUENCE) &&
+           enter_sequences(&c, 2) && next_is(&c, CLM_DER_OID);
 }
 
 /* RFC 5958 2, RFC 5915 3, RFC 8017 A.1.2 in this order */
@@ -178,8 +185,7 @@ static bool is_pkcs7(struct cursor c)
 static bool is_other_store(struct cursor c)
 {
     return begins_with(&c, "\0\0\0\1\0\0\0\x14", 8) || begins_with(&c, "\0\0\0\2\0\0\0\x14", 8) ||
-           (enter(&c, CLM_DER_SEQUENCE) && enter(&c, CLM_DER_SEQUENCE) &&
-            enter(&c, CLM_DER_SEQUENCE) && is_password_based(c));
+           (enter_sequences(&c, 3) && is_password_based(c));
 }
 
 static const struct {
