@@ -23,8 +23,8 @@
 #define DES_BLOCK       8
 #define DES3_KEY        24
 #define JCEKS_SALT      8
-#define JCEKS_ROUNDS    200000u         /* what the JDK writes since 8u171 */
-#define SHA1_CHECK_SIZE (2 * SHA1_SIZE) /* salt in front, check behind */
+#define JCEKS_ROUNDS    200000u                 /* what the JDK writes since 8u171 */
+#define SHA1_CHECK_SIZE ((size_t)2 * SHA1_SIZE) /* salt in front, check behind */
 
 struct sealed {
     bool is_jceks;
