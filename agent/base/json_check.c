@@ -353,12 +353,12 @@ static void sort_keys(const uint8_t *arena, struct key *keys, size_t n)
 
 static enum clm_code no_duplicates(struct check *c, size_t first_key)
 {
-    struct key *keys = c->keys + first_key;
     size_t n = c->n_keys - first_key;
 
-    if (n < 2) {
+    if (n < 2) { /* there may be no array yet */
         return CLM_OK;
     }
+    struct key *keys = c->keys + first_key;
     sort_keys(c->arena.data, keys, n);
     for (size_t i = 1; i < n; i++) {
         if (compare_bytes(c->arena.data, &keys[i - 1], &keys[i]) == 0) {
