@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* target - what every fuzz target defines, and what several need */
+#ifndef CLM_TESTS_FUZZ_TARGET_H
+#define CLM_TESTS_FUZZ_TARGET_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "agent/model/io.h"
+
+/* One input. It must neither crash nor leak, and what is accepted must hold what the target says. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* What must hold for every input. */
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+#define INPUT_NAME "input"
+#define INPUT_PATH "/" INPUT_NAME
+
+/* A file system with one file. */
+struct one_file {
+    struct clm_io io;
+    const uint8_t *data;
+    size_t len;
+};
+void one_file_init(struct one_file *self, const uint8_t *data, size_t len);
+
+#endif
