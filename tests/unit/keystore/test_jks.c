@@ -488,6 +488,17 @@ static void what_is_not_replaced_is_not_written_anew(void **state)
     assert_memory_equal(out.data + 12, head + 12, sizeof(head) - 1 - 12);
 }
 
+static void look_at_all(const struct clm_keystore *store, const struct clm_buf *password)
+{
+    for (size_t i = 0; i < clm_keystore_count(store); i++) {
+        CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+        CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
+
+        clm_ignore(clm_keystore_key(store, i, password, &key, NULL));
+        clm_ignore(clm_keystore_chain(store, i, &chain, NULL));
+    }
+}
+
 /* Cut off anywhere, changed anywhere: an error or an answer, never a crash. With the password, no
  * change goes unnoticed. */
 static void survives_damage(void **state)
@@ -509,17 +520,7 @@ static void survives_damage(void **state)
             }
             assert_int_not_equal(clm_keystore_open(copy, len, &password, &store, NULL), CLM_OK);
             if (clm_keystore_open(copy, len, NULL, &store, NULL) == CLM_OK) {
-                for (size_t e = 0; e < clm_keystore_count(store); e++) {
-                    struct clm_key *key = NULL;
-                    struct clm_cert_chain *chain = NULL;
-
-                    if (i % 16 == 0) {
-                        clm_ignore(clm_keystore_key(store, e, &password, &key, NULL));
-                    }
-                    clm_ignore(clm_keystore_chain(store, e, &chain, NULL));
-                    clm_key_free(key);
-                    clm_cert_chain_free(chain);
-                }
+                look_at_all(store, i % 16 == 0 ? &password : NULL);
             }
             clm_keystore_free(store);
             free(copy);
