@@ -5,7 +5,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    struct clm_job_envelope job;
+    struct clm_job_envelope job = {.root = NULL};
     struct clm_job_spec spec;
 
     if (clm_job_envelope_parse((const char *)data, len, &job, NULL) == CLM_OK &&
