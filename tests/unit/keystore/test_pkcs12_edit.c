@@ -219,6 +219,28 @@ static void ways_of_protection_go_on(void **state)
     }
 }
 
+/* RFC 9879 5: salt and iterations of MacData mean nothing, and say so. */
+static void pbmac1_is_written_as_its_rfc_says(void **state)
+{
+    static const struct clm_span marks[] = {
+        {(const uint8_t *)"\x04\x08NOT USED\x02\x01\x01", 13},
+        {(const uint8_t *)"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0e", 11},
+    };
+    struct world *w = *state;
+    CLM_CLEANUP(clm_keystore_free_p)
+    struct clm_keystore *store = p12_opened("pbmac1", P12_PASSWORD);
+    CLM_CLEANUP(clm_keystore_free_p) struct clm_keystore *after = NULL;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf bytes = {.max = 0};
+    struct clm_span all;
+
+    assert_int_equal(p12_put(store, w->ca, NULL, "new.example", NULL, NULL), CLM_OK);
+    after = p12_again(store, w->rng, P12_PASSWORD, &bytes);
+    all = (struct clm_span){bytes.data, bytes.len};
+    for (size_t i = 0; i < CLM_ARRAY_LEN(marks); i++) {
+        assert_true(holds(&all, &marks[i]));
+    }
+}
+
 /* Salts and IVs are never used twice. */
 static void salts_are_fresh(void **state)
 {
@@ -516,6 +538,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replacing_leaves_everything_else_as_it_was),
         cmocka_unit_test(ways_of_protection_go_on),
+        cmocka_unit_test(pbmac1_is_written_as_its_rfc_says),
         cmocka_unit_test(salts_are_fresh),
         cmocka_unit_test(ids_are_of_the_kind_they_were),
         cmocka_unit_test(two_entries_of_one_moment_get_different_ids),
