@@ -102,8 +102,8 @@ static void oid_text(const struct clm_tlv *oid, char *dst, size_t size)
         if (is_first) {
             unsigned top = arc < 80 ? (unsigned)arc / 40 : 2;
 
-            used +=
-                (size_t)snprintf(dst, size, "%u.%llu", top, (unsigned long long)(arc - 40u * top));
+            used += (size_t)snprintf(dst, size, "%u.%llu", top,
+                                     (unsigned long long)(arc - UINT64_C(40) * top));
             is_first = false;
         } else {
             used += (size_t)snprintf(dst + used, size - used, ".%llu", (unsigned long long)arc);

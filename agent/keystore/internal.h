@@ -46,19 +46,24 @@ struct clm_keystore {
     void *extra;                       /* the format's own */
 };
 
+/* What a private key is sealed with: as the entry it replaces was. */
+struct clm_seal {
+    struct clm_rng *rng;
+    const struct clm_entry *old; /* NULL: a new entry */
+    const struct clm_key *key;
+    const struct clm_buf *password; /* the entry's or the store's; empty if there is none */
+};
+
 /* One format. Everything that does not depend on it is in keystore.c. */
 struct clm_keystore_ops {
     enum clm_keystore_type type;
     bool (*detect)(const uint8_t *data, size_t len);
     /* store->original and ->password are set; fills the rest. */
     enum clm_code (*read)(struct clm_keystore *store, struct clm_err *err);
-    /* A private key, sealed into sealed, as the entry it replaces was (old may be NULL). password
-     * is the entry's or the store's, never NULL; empty if there is none. */
-    enum clm_code (*seal)(const struct clm_keystore *store, struct clm_rng *rng,
-                          const struct clm_entry *old, const struct clm_key *key,
-                          const struct clm_buf *password, struct clm_buf *sealed,
-                          char protection[64], struct clm_err *err);
-    /* PKCS#8 of an entry into out (secret). password as above. */
+    /* A private key, sealed into sealed; how, in words, into protection. */
+    enum clm_code (*seal)(const struct clm_keystore *store, const struct clm_seal *how,
+                          struct clm_buf *sealed, char protection[64], struct clm_err *err);
+    /* PKCS#8 of an entry into out (secret). password as in struct clm_seal. */
     enum clm_code (*unseal)(const struct clm_keystore *store, const struct clm_entry *entry,
                             const struct clm_buf *password, struct clm_buf *out,
                             struct clm_err *err);

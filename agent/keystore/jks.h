@@ -30,9 +30,8 @@ CLM_MUST_USE enum clm_code clm_jks_alias_encode(const char *alias, struct clm_bu
 
 /* ---- jks_seal.c: the members of clm_keystore_ops, and what jks.c needs ---- */
 
-CLM_MUST_USE enum clm_code clm_jks_seal(const struct clm_keystore *store, struct clm_rng *rng,
-                                        const struct clm_entry *old, const struct clm_key *key,
-                                        const struct clm_buf *password, struct clm_buf *sealed,
+CLM_MUST_USE enum clm_code clm_jks_seal(const struct clm_keystore *store,
+                                        const struct clm_seal *how, struct clm_buf *sealed,
                                         char protection[64], struct clm_err *err);
 CLM_MUST_USE enum clm_code clm_jks_unseal(const struct clm_keystore *store,
                                           const struct clm_entry *entry,

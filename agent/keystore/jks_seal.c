@@ -407,16 +407,15 @@ static enum clm_code write_jks(struct clm_rng *rng, const struct clm_buf *plain,
     return clm_der_done(&w);
 }
 
-enum clm_code clm_jks_seal(const struct clm_keystore *store, struct clm_rng *rng,
-                           const struct clm_entry *old, const struct clm_key *key,
-                           const struct clm_buf *password, struct clm_buf *sealed,
-                           char protection[64], struct clm_err *err)
+enum clm_code clm_jks_seal(const struct clm_keystore *store, const struct clm_seal *how,
+                           struct clm_buf *sealed, char protection[64], struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf plain = CLM_BUF_SECRET_INIT(CLM_KEY_DER_MAX);
     struct sealed was = {.is_jceks = store->ops->type == CLM_KEYSTORE_JCEKS,
                          .rounds = JCEKS_ROUNDS};
+    const struct clm_entry *old = how->old;
     size_t start = sealed->len;
-    enum clm_code code = clm_key_to_der(key, &plain, err);
+    enum clm_code code = clm_key_to_der(how->key, &plain, err);
 
     /* a JCEKS may hold keys sealed as in JKS: each goes on as it was */
     if (old != NULL &&
@@ -425,8 +424,8 @@ enum clm_code clm_jks_seal(const struct clm_keystore *store, struct clm_rng *rng
         was.rounds = JCEKS_ROUNDS;
     }
     if (code == CLM_OK) {
-        code = was.is_jceks ? write_jceks(rng, was.rounds, &plain, password, sealed, err)
-                            : write_jks(rng, &plain, password, sealed, err);
+        code = was.is_jceks ? write_jceks(how->rng, was.rounds, &plain, how->password, sealed, err)
+                            : write_jks(how->rng, &plain, how->password, sealed, err);
     }
     if (code == CLM_OK) {
         clm_jks_protection(sealed->data + start, sealed->len - start, protection);

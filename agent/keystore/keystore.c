@@ -193,8 +193,8 @@ static enum clm_code no_store(const uint8_t *data, size_t len, struct clm_err *e
         [CLM_CERT_FILE_PEM] = "PEM text",
         [CLM_CERT_FILE_DER] = "one certificate, key or request in DER",
         [CLM_CERT_FILE_PKCS7] = "a PKCS#7 bag of certificates, which holds no key",
-        [CLM_CERT_FILE_OTHER_STORE] = "a keystore of BouncyCastle (BKS, UBER or BCFKS), which is "
-                                      "not supported",
+        [CLM_CERT_FILE_OTHER_STORE] =
+            "a BKS, UBER or BCFKS of BouncyCastle, which is not supported",
     };
     struct clm_sniff sniff = clm_cert_file_sniff(data, len);
 
@@ -239,9 +239,11 @@ enum clm_code clm_keystore_open(const uint8_t *data, size_t len, const struct cl
     if (code == CLM_OK) {
         code = clm_keystore_new(type, CLM_KEYSTORE_MODERN, &store, err);
     }
-    if (code == CLM_OK) {
-        code = clm_buf_add(&store->original, data, len, err);
+    if (code != CLM_OK) {
+        return code;
     }
+    assert(store != NULL);
+    code = clm_buf_add(&store->original, data, len, err);
     if (code == CLM_OK && password != NULL) {
         store->has_password = true;
         code = clm_buf_add(&store->password, password->data, password->len, err);
@@ -440,12 +442,16 @@ static enum clm_code make_entry(const struct clm_keystore *store, struct clm_rng
                                 const struct clm_keystore_put *put, const struct clm_entry *old,
                                 struct clm_entry *now, struct clm_err *err)
 {
-    const struct clm_buf *password = put->password != NULL ? put->password : &store->password;
-    enum clm_code code = check_password(password, err);
+    const struct clm_seal how = {
+        .rng = rng,
+        .old = old,
+        .key = put->key,
+        .password = put->password != NULL ? put->password : &store->password,
+    };
+    enum clm_code code = check_password(how.password, err);
 
     if (code == CLM_OK) {
-        code = store->ops->seal(store, rng, old, put->key, password, &now->sealed_key,
-                                now->shown.protection, err);
+        code = store->ops->seal(store, &how, &now->sealed_key, now->shown.protection, err);
     }
     for (size_t k = 0; code == CLM_OK && k < clm_cert_chain_count(put->chain); k++) {
         size_t len = 0;

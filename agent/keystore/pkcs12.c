@@ -166,20 +166,19 @@ static enum clm_code seal_bytes(const struct clm_pbe *pbe, const struct clm_buf 
     return clm_der_done(&w);
 }
 
-enum clm_code clm_p12_reseal(const struct clm_p12 *p12, struct clm_rng *rng,
-                             const struct clm_span *sealed, const struct clm_buf *was,
-                             const struct clm_buf *password, struct clm_buf *out,
-                             struct clm_err *err)
+enum clm_code clm_p12_reseal(const struct clm_p12_reseal *how, const struct clm_span *sealed,
+                             struct clm_buf *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf plain = CLM_BUF_SECRET_INIT(CLM_KEYSTORE_MAX);
     struct clm_pbe old;
     struct clm_pbe pbe;
-    enum clm_code code = unseal_bytes(p12, sealed, was, &old, &plain, err);
+    enum clm_code code = unseal_bytes(how->p12, sealed, how->was, &old, &plain, err);
 
     if (code == CLM_OK) {
-        code = clm_pbe_renew(&old, rng, &pbe, err);
+        code = clm_pbe_renew(&old, how->rng, &pbe, err);
+        pbe.bare_password = how->p12->bare_password;
     }
-    return code == CLM_OK ? seal_bytes(&pbe, &plain, password, out, err) : code;
+    return code == CLM_OK ? seal_bytes(&pbe, &plain, how->password, out, err) : code;
 }
 
 static bool read_sealed_pbe(const uint8_t *der, size_t len, struct clm_pbe *out)
@@ -242,16 +241,15 @@ enum clm_code clm_p12_model(const struct clm_keystore *store, struct clm_rng *rn
     return code;
 }
 
-static enum clm_code seal(const struct clm_keystore *store, struct clm_rng *rng,
-                          const struct clm_entry *old, const struct clm_key *key,
-                          const struct clm_buf *password, struct clm_buf *sealed,
-                          char protection[64], struct clm_err *err)
+static enum clm_code seal(const struct clm_keystore *store, const struct clm_seal *how,
+                          struct clm_buf *sealed, char protection[64], struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf plain = CLM_BUF_SECRET_INIT(CLM_KEY_DER_MAX);
     const struct clm_p12 *p12 = store->extra;
+    const struct clm_entry *old = how->old;
     struct clm_pbe was;
     struct clm_pbe pbe;
-    enum clm_code code = clm_key_to_der(key, &plain, err);
+    enum clm_code code = clm_key_to_der(how->key, &plain, err);
 
     if (code != CLM_OK) {
         return code;
@@ -261,14 +259,14 @@ static enum clm_code seal(const struct clm_keystore *store, struct clm_rng *rng,
         return clm_buf_add(sealed, plain.data, plain.len, err);
     }
     if (old != NULL && read_sealed_pbe(old->sealed_key.data, old->sealed_key.len, &was)) {
-        code = clm_pbe_renew(&was, rng, &pbe, err);
+        code = clm_pbe_renew(&was, how->rng, &pbe, err);
         pbe.bare_password = p12 != NULL && p12->bare_password;
     } else {
-        code = clm_p12_model(store, rng, password, &pbe, err);
+        code = clm_p12_model(store, how->rng, how->password, &pbe, err);
     }
     if (code == CLM_OK) {
         clm_pbe_text(&pbe, protection);
-        code = seal_bytes(&pbe, &plain, password, sealed, err);
+        code = seal_bytes(&pbe, &plain, how->password, sealed, err);
     }
     return code;
 }

@@ -160,10 +160,15 @@ CLM_MUST_USE enum clm_code clm_p12_decrypt(const struct clm_p12 *p12, const stru
 CLM_MUST_USE enum clm_code clm_p12_model(const struct clm_keystore *store, struct clm_rng *rng,
                                          const struct clm_buf *password, struct clm_pbe *out,
                                          struct clm_err *err);
+struct clm_p12_reseal {
+    const struct clm_p12 *p12;
+    struct clm_rng *rng;
+    const struct clm_buf *was;      /* the password until now */
+    const struct clm_buf *password; /* from now on */
+};
 /* The same key under another password; appended. Errors: CRYPTO was is not its password. */
-CLM_MUST_USE enum clm_code clm_p12_reseal(const struct clm_p12 *p12, struct clm_rng *rng,
-                                          const struct clm_span *sealed, const struct clm_buf *was,
-                                          const struct clm_buf *password, struct clm_buf *out,
+CLM_MUST_USE enum clm_code clm_p12_reseal(const struct clm_p12_reseal *how,
+                                          const struct clm_span *sealed, struct clm_buf *out,
                                           struct clm_err *err);
 
 /* ---- pkcs12_plan.c ---- */

@@ -153,7 +153,10 @@ static bool read_names(struct clm_p12_bag *bag)
         return false;
     }
     bag->issuer = clm_span_of(&tlv);
-    if (!clm_der_take(&r, CLM_DER_SEQUENCE, &tlv) || !clm_der_take(&r, CLM_DER_SEQUENCE, &tlv)) {
+    if (!clm_der_take(&r, CLM_DER_SEQUENCE, &tlv)) { /* dates */
+        return false;
+    }
+    if (!clm_der_take(&r, CLM_DER_SEQUENCE, &tlv)) {
         return false;
     }
     bag->subject = clm_span_of(&tlv);

@@ -165,13 +165,14 @@ static enum clm_code make_attr(struct attrs *a, const char *oid, size_t oid_len,
 static enum clm_code make_name(struct attrs *a, const char *alias, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done)
-    struct clm_buf utf16 = CLM_BUF_INIT(2 * CLM_KDF_PASSWORD_MAX + 2);
-    struct clm_buf text = {.len = strlen(alias)};
+    struct clm_buf utf16 = CLM_BUF_INIT((size_t)2 * CLM_KEYSTORE_ALIAS_SIZE);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_KEYSTORE_ALIAS_SIZE);
     struct clm_span span;
-    enum clm_code code;
+    enum clm_code code = clm_buf_add_str(&text, alias, err);
 
-    text.data = (uint8_t *)(uintptr_t)alias; /* is only read */
-    code = clm_password_utf16(&text, false, &utf16, err);
+    if (code == CLM_OK) {
+        code = clm_password_utf16(&text, false, &utf16, err);
+    }
     span = (struct clm_span){.data = utf16.data, .len = utf16.len};
     return code == CLM_OK
                ? make_attr(a, CLM_OID(OID_P12_FRIENDLY_NAME), 0x1e /* BMPString */, &span, err)
@@ -264,12 +265,13 @@ static enum clm_code put_with_attrs(const struct writer *w, enum clm_p12_kind ki
     return code;
 }
 
-/* A key under the new password. *out_value stays if it has a password of its own. */
+/* A key under the new password. *io_value stays if it has a password of its own. */
 static enum clm_code reseal(const struct writer *w, struct clm_span *io_value,
                             struct clm_buf *again)
 {
-    enum clm_code code =
-        clm_p12_reseal(w->p12, w->rng, io_value, &w->store->password, w->password, again, NULL);
+    const struct clm_p12_reseal how = {
+        .p12 = w->p12, .rng = w->rng, .was = &w->store->password, .password = w->password};
+    enum clm_code code = clm_p12_reseal(&how, io_value, again, NULL);
 
     if (code == CLM_E_CRYPTO || code == CLM_E_UNSUPPORTED) {
         return CLM_OK;

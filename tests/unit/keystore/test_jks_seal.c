@@ -182,8 +182,12 @@ static void seals_as_it_was(void **state)
         if (cases[i].old != NULL) {
             old = entry_of_hex(cases[i].old);
         }
-        assert_int_equal(clm_jks_seal(&store, rng, cases[i].old != NULL ? &old : NULL, key,
-                                      &password, &made.sealed_key, protection, NULL),
+        assert_int_equal(clm_jks_seal(&store,
+                                      &(struct clm_seal){.rng = rng,
+                                                         .old = cases[i].old != NULL ? &old : NULL,
+                                                         .key = key,
+                                                         .password = &password},
+                                      &made.sealed_key, protection, NULL),
                          CLM_OK);
         assert_string_equal(protection, cases[i].protection);
         assert_int_equal(clm_jks_unseal(&store, &made, &password, &out, NULL), CLM_OK);
@@ -202,15 +206,16 @@ static void jceks_refuses_a_password_the_jdk_cannot_have(void **state)
     CLM_CLEANUP(clm_buf_done) struct clm_buf sealed = CLM_BUF_SECRET_INIT(65536);
     const struct clm_keystore jceks = {.ops = &clm_jceks_ops};
     const struct clm_keystore jks = {.ops = &clm_jks_ops};
+    struct clm_seal how = {.password = &password};
     char protection[64] = "";
 
     (void)state;
     assert_int_equal(clm_rng_new(&rng, NULL), CLM_OK);
     assert_int_equal(clm_key_generate(rng, CLM_KEY_EC_P256, &key, NULL), CLM_OK);
-    assert_int_equal(clm_jks_seal(&jceks, rng, NULL, key, &password, &sealed, protection, NULL),
-                     CLM_E_UNSUPPORTED);
-    assert_int_equal(clm_jks_seal(&jks, rng, NULL, key, &password, &sealed, protection, NULL),
-                     CLM_OK);
+    how.rng = rng;
+    how.key = key;
+    assert_int_equal(clm_jks_seal(&jceks, &how, &sealed, protection, NULL), CLM_E_UNSUPPORTED);
+    assert_int_equal(clm_jks_seal(&jks, &how, &sealed, protection, NULL), CLM_OK);
 }
 
 int main(void)
