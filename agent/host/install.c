@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bundle into a target: fresh scan, plan, transaction, generation, history, result. */
+#include <signal.h>
 #include <string.h>
 
 #include "agent/host/internal.h"
@@ -215,6 +216,15 @@ enum clm_code clm_host_plan(struct clm_host_call *call, const char *target_id,
     return code == CLM_OK ? make_plan(call, service, target, bundle, plan, err) : code;
 }
 
+/* SIGTERM is blocked while a request is answered (agent/ipc/server.c). */
+static bool is_stopping(void *arg)
+{
+    sigset_t pending;
+
+    (void)arg;
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
+}
+
 enum clm_code clm_host_install(struct clm_host_call *call, const struct clm_install *install,
                                struct clm_err *err)
 {
@@ -226,6 +236,7 @@ enum clm_code clm_host_install(struct clm_host_call *call, const struct clm_inst
         .policy = &host->config->policy,
         .on_event = on_txn_event,
         .event_arg = &session,
+        .cancelled = is_stopping,
         .secrets = clm_host_secrets(host),
     };
     CLM_CLEANUP(clm_plan_done) struct clm_plan plan = {.n_steps = 0};

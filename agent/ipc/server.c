@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* struct ucred, accept4 */
+#define _GNU_SOURCE /* struct ucred, accept4, ppoll */
 #include "agent/ipc/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -103,19 +104,34 @@ void clm_server_free(struct clm_server *server)
     free(server);
 }
 
+/*
+ * As poll(2) of one descriptor. The host half blocks SIGTERM, so that what is under way is finished
+ * or undone first; here nothing is under way, and it takes its default effect.
+ */
+static int wait_readable(int fd, int64_t wait_ms)
+{
+    const struct timespec time = {.tv_sec = (time_t)(wait_ms / 1000),
+                                  .tv_nsec = (long)(wait_ms % 1000) * 1000000};
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    sigset_t mask;
+
+    (void)sigprocmask(SIG_SETMASK, NULL, &mask);
+    (void)sigdelset(&mask, SIGTERM);
+    return ppoll(&p, 1, wait_ms < 0 ? NULL : &time, &mask);
+}
+
 /* *out_fd is -1 if nobody came in time. */
 static enum clm_code accept_one(struct clm_server *server, int64_t deadline_ms, int *out_fd,
                                 struct clm_err *err)
 {
     *out_fd = -1;
     for (;;) {
-        struct pollfd p = {.fd = server->fd, .events = POLLIN};
         int64_t left = deadline_ms < 0 ? -1 : deadline_ms - clm_clock_mono_ms();
 
         if (deadline_ms >= 0 && left < 0) {
             left = 0;
         }
-        int n = poll(&p, 1, (int)left);
+        int n = wait_readable(server->fd, left);
         if (n == 0) {
             return CLM_OK;
         }
@@ -270,6 +286,7 @@ enum clm_code clm_conn_receive(struct clm_conn *conn, int wait_ms, enum clm_op *
         if (wait_ms >= 0 && left < 0) {
             left = 0;
         }
+        (void)wait_readable(conn->fd, left);
         code = receive_kind(conn, CLM_FRAME_REQUEST, (int)left, &op, &body, err);
         if (code != CLM_OK) {
             break;

@@ -146,9 +146,12 @@ static void judge_success(struct clm_agent *agent, const struct clm_poll_outcome
     bool was_connected = agent->state == CLM_AGENT_CONNECTED;
     agent->last_contact_s = now_s;
     clm_agent_enter(agent, CLM_AGENT_CONNECTED, "", now_s);
-    uint32_t next_ms = clm_backoff_ok(&agent->backoff, now_ms, orders.next_poll_s, clm_rand_below);
-    /* The first poll asked for no wait: it says nothing about whether the server holds one. */
+    /* The first poll asked for no wait: the answer says nothing about whether the server holds one,
+     * and when to come again is meant for those who never let it. */
     uint32_t wait_s = was_connected ? agent->poll_wait_s : agent->config->control_plane.poll_wait_s;
+    bool is_for_others = !was_connected && wait_s > 0 && outcome->status == 204;
+    uint32_t next_ms = clm_backoff_ok(&agent->backoff, now_ms,
+                                      is_for_others ? 0 : orders.next_poll_s, clm_rand_below);
     agent->next_poll_ms =
         now_ms + clm_poll_delay_ms(agent->config, next_ms, wait_s, now_ms - agent->poll_started_ms);
 }

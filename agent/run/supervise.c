@@ -183,6 +183,7 @@ static _Noreturn void be_host(const struct supervisor *s)
     flags = fcntl(LISTEN_FD, F_GETFL);
     (void)fcntl(LISTEN_FD, F_SETFL, flags & ~O_NONBLOCK);
     clm_fs_close_from(LISTEN_FD + 1);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* it finishes or undoes what is under way */
     unblock_signals();
     (void)execve("/proc/self/exe", (char *const *)(void *)argv, (char *const *)(void *)env);
     _exit(127);
@@ -289,8 +290,9 @@ static enum clm_code turn(struct supervisor *s, struct clm_err *err)
 {
     int64_t now_ms = clm_clock_mono_ms();
     int64_t wait_ms = start_what_is_due(s, now_ms);
-    bool may_start_host =
-        s->host.pid == 0 && s->stop_deadline_ms == 0 && now_ms >= s->host.not_before_ms;
+    /* Also while stopping: a job of the network half may need it to come to its end. */
+    bool is_wanted = s->stop_deadline_ms == 0 || s->net.pid > 0;
+    bool may_start_host = s->host.pid == 0 && is_wanted && now_ms >= s->host.not_before_ms;
     struct pollfd fds[2] = {
         {.fd = s->signal_fd, .events = POLLIN},
         {.fd = may_start_host ? s->listen_fd : -1, .events = POLLIN},
@@ -305,7 +307,7 @@ static enum clm_code turn(struct supervisor *s, struct clm_err *err)
     if (got > 0 && fds[0].revents != 0) {
         take_signals(s, now_ms);
     }
-    if (got > 0 && fds[1].revents != 0 && s->host.pid == 0 && s->stop_deadline_ms == 0) {
+    if (got > 0 && fds[1].revents != 0 && s->host.pid == 0) {
         start_half(s, &s->host, now_ms);
     }
     /* Nobody is left who could ask it for anything. */
