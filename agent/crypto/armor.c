@@ -90,6 +90,7 @@ enum clm_code clm_armor_next(const char **io_text, size_t *io_len, struct clm_ar
         return clm_err_set(err, CLM_E_PARSE, "PEM block has no line '%s'",
                            clm_str_is_printable(tail) ? tail : "-----END ...-----");
     }
+    out->headers = p; /* none so far */
     out->body = p;
     out->body_len = (size_t)(stop - p);
     skip_headers(out);
