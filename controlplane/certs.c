@@ -95,18 +95,19 @@ static enum clm_code read_row(struct clm_cp_stmt *stmt, struct clm_cp_cert *out,
         {out->on_issue, sizeof(out->on_issue)},
         {out->state, sizeof(out->state)},
         {out->current_sha256, sizeof(out->current_sha256)},
+        {out->waiting_sha256, sizeof(out->waiting_sha256)},
     };
     CLM_CLEANUP(clm_json_free_p) struct clm_json *names = NULL;
     enum clm_code code = clm_cp_stmt_copy_all(stmt, texts, CLM_ARRAY_LEN(texts), err);
 
     if (code == CLM_OK) {
-        code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 9), &names, err);
+        code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 10), &names, err);
     }
     if (code == CLM_OK) {
-        code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 10), &out->subject, err);
+        code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 11), &out->subject, err);
     }
-    if (code == CLM_OK && !clm_cp_stmt_is_null(stmt, 11)) {
-        code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 11), &out->csr, err);
+    if (code == CLM_OK && !clm_cp_stmt_is_null(stmt, 12)) {
+        code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 12), &out->csr, err);
     }
     return code == CLM_OK ? clm_names_from_json(names, &out->names, err) : code;
 }
@@ -119,7 +120,7 @@ enum clm_code clm_cp_cert_load(struct clm_cp_tx *tx, const char *id, struct clm_
     enum clm_code code = clm_cp_db_query_one(
         tx->db, &stmt, err,
         "SELECT id, agent_id, target, key_type, connector, webroot_ref, on_issue, state,"
-        " current_sha256, names, subject, csr FROM cert WHERE id = ?1",
+        " current_sha256, waiting_sha256, names, subject, csr FROM cert WHERE id = ?1",
         CLM_SQL(clm_sql_text(id)));
 
     *out = (struct clm_cp_cert){0}; /* not before: id may lie in *out */
@@ -207,90 +208,4 @@ enum clm_code clm_cp_cert_key_is_used(struct clm_cp_tx *tx, const char *spki_sha
 
     *out_used = count > 0;
     return code;
-}
-
-/* ---- what a finished job means ---- */
-
-struct rule {
-    const char *type;
-    const char *outcome;
-    const char *state;
-    bool takes_effects; /* effects.after.sha256 is what is served now */
-};
-
-/* A job that was rejected, canceled or skipped changed nothing: no row. */
-static const struct rule rules[] = {
-    {"deploy", "succeeded", "verified", true},
-    {"deploy", "skipped", "verified", true},
-    {"deploy", "rolled_back", "rolled_back", false},
-    {"deploy", "failed", "failed", false},
-    {"deploy", "rejected", "failed", false},
-    {"rollback", "succeeded", "rolled_back", true},
-    {"rollback", "failed", "failed", false},
-    {"rollback", "rolled_back", "failed", false},
-    {"order", "failed", "failed", false},
-    {"order", "rejected", "failed", false},
-    {"order", "rolled_back", "rolled_back", false},
-    {"recheck_pinning", "succeeded", "verified", false},
-    {"recheck_pinning", "failed", "failed", false},
-};
-
-static const struct rule *find_rule(const char *type, const char *outcome)
-{
-    for (size_t i = 0; i < CLM_ARRAY_LEN(rules); i++) {
-        if (strcmp(rules[i].type, type) == 0 && strcmp(rules[i].outcome, outcome) == 0) {
-            return &rules[i];
-        }
-    }
-    return NULL;
-}
-
-static const char *served_after(const struct clm_json *result)
-{
-    const struct clm_json *effects = clm_json_get(result, "effects");
-    const char *text = clm_json_text(clm_json_get(clm_json_get(effects, "after"), "sha256"));
-
-    return text != NULL && strlen(text) == CLM_SHA256_HEX_SIZE - 1 ? text : NULL;
-}
-
-static enum clm_code take_effects(struct clm_cp_tx *tx, const char *id,
-                                  const struct clm_json *result, struct clm_err *err)
-{
-    int64_t version = 0;
-    const char *sha256 = served_after(result);
-
-    if (sha256 == NULL) {
-        return CLM_OK;
-    }
-    enum clm_code code = clm_json_int_or(clm_json_get(result, "effects"), "version", 0,
-                                         CLM_JSON_INT_MAX, &version, err);
-
-    if (code != CLM_OK) {
-        return code;
-    }
-    return clm_cp_db_exec(
-        tx->db, err, "UPDATE cert SET current_sha256 = ?2, deployed_version = ?3 WHERE id = ?1",
-        CLM_SQL(clm_sql_text(id), clm_sql_text(sha256), clm_sql_int(version)));
-}
-
-enum clm_code clm_cp_cert_on_result(struct clm_cp_tx *tx, const struct clm_cp_job *job,
-                                    const char *outcome, const struct clm_json *result,
-                                    struct clm_err *err)
-{
-    /* An order that was told to deploy reports the deployment, too. */
-    bool deployed = strcmp(job->type, "order") == 0 && strcmp(outcome, "succeeded") == 0 &&
-                    served_after(result) != NULL;
-    const struct rule *rule = find_rule(deployed ? "deploy" : job->type, outcome);
-    const char *message = clm_json_text(clm_json_get(clm_json_get(result, "error"), "message"));
-    enum clm_code code = CLM_OK;
-
-    if (rule == NULL) {
-        return CLM_OK;
-    }
-    if (rule->takes_effects) {
-        code = take_effects(tx, job->certificate_id, result, err);
-    }
-    return code == CLM_OK
-               ? clm_cp_cert_set_state(tx, job->certificate_id, rule->state, message, err)
-               : code;
 }

@@ -21,8 +21,9 @@ struct clm_cp_cert {
     char connector[65];
     char webroot_ref[65];
     char on_issue[8]; /* "notify", "deploy" */
-    char state[16];
+    char state[24];
     char current_sha256[CLM_SHA256_HEX_SIZE]; /* what the target serves, as far as we know */
+    char waiting_sha256[CLM_SHA256_HEX_SIZE]; /* is installed and waits for a restart; "" none */
     struct clm_names names;
     struct clm_json *subject;
     struct clm_json *csr; /* docs/schema/csr.md; NULL: none */
@@ -100,6 +101,12 @@ CLM_MUST_USE enum clm_code clm_cp_cert_key_is_used(struct clm_cp_tx *tx, const c
 CLM_MUST_USE enum clm_code clm_cp_cert_on_result(struct clm_cp_tx *tx, const struct clm_cp_job *job,
                                                  const char *outcome, const struct clm_json *result,
                                                  struct clm_err *err);
+
+/* What a host serves was seen: certificates that waited for a restart and are served are verified.
+ * inventory is the agent's report (protocol.md 7.8). */
+CLM_MUST_USE enum clm_code clm_cp_certs_on_inventory(struct clm_cp_tx *tx, const char *agent_id,
+                                                     const struct clm_json *inventory,
+                                                     struct clm_err *err);
 
 /* For the operator API; one with its versions, all without. Errors: NOTFOUND. */
 CLM_MUST_USE enum clm_code clm_cp_cert_show(struct clm_cp_tx *tx, const char *id,

@@ -8,7 +8,7 @@
     "SELECT c.id, c.agent_id, c.target, c.names, c.subject, c.key_type, c.connector,"              \
     " c.webroot_ref, c.on_issue, c.state, c.current_sha256, c.last_error, c.created_at,"           \
     " c.updated_at, c.deployed_version, v.version, v.sha256, v.not_after, s.version, s.not_after," \
-    " c.csr"                                                                                       \
+    " c.csr, c.waiting_sha256"                                                                     \
     " FROM cert c LEFT JOIN cert_version s ON s.certificate_id = c.id AND"                         \
     " s.sha256 = c.current_sha256"                                                                 \
     " LEFT JOIN cert_version v ON v.certificate_id = c.id AND v.version ="                         \
@@ -36,6 +36,7 @@ static enum clm_code show_row(struct clm_cp_stmt *stmt, struct clm_json *obj, st
     clm_json_set_str(obj, "on_issue", clm_cp_stmt_text(stmt, 8));
     clm_json_set_str(obj, "state", clm_cp_stmt_text(stmt, 9));
     clm_cp_json_column(obj, "current_sha256", stmt, 10);
+    clm_cp_json_column(obj, "waiting_sha256", stmt, 21);
     clm_cp_json_column(obj, "last_error", stmt, 11);
     clm_cp_json_time(obj, "created_at", clm_cp_stmt_int(stmt, 12));
     clm_cp_json_time(obj, "updated_at", clm_cp_stmt_int(stmt, 13));

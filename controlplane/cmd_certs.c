@@ -33,6 +33,7 @@ static int print_cert(const struct clm_cli_args *args, const struct clm_json *ce
         {"key", "key_type"},
         {"issuer", "connector"},
         {"served", "current_sha256"},
+        {"waits", "waiting_sha256"},
         {"served until", "served_not_after"},
         {"newest until", "not_after"},
         {"error", "last_error"},

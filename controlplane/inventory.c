@@ -2,6 +2,7 @@
 /* What hosts report of themselves: protocol.md 7.8, and the same for operators. */
 #include <string.h>
 
+#include "controlplane/certs.h"
 #include "controlplane/handlers.h"
 #include "controlplane/inventory.h"
 #include "controlplane/server.h"
@@ -41,6 +42,9 @@ CLM_CP_HANDLER(clm_cp_put_inventory)
                     clm_sql_text(clm_buf_str(req->raw)), clm_sql_int(req->tx->now_s)));
     }
     if (code == CLM_OK) {
+        code = clm_cp_certs_on_inventory(req->tx, req->agent_id, req->body, err);
+    }
+    if (code == CLM_OK) {
         code = clm_cp_tx_note(req->tx, "inventory", req->agent_id, "changed", err);
     }
     return code == CLM_OK ? clm_cp_answer_empty(answer, 204) : code;
@@ -77,9 +81,9 @@ CLM_CP_HANDLER(clm_cp_op_get_inventory)
     return clm_cp_answer_json(answer, 200, obj, err);
 }
 
-static const struct clm_json *find_target(const struct clm_json *body, const char *target)
+const struct clm_json *clm_cp_inventory_find(const struct clm_json *inventory, const char *target)
 {
-    const struct clm_json *services = clm_json_get(body, "services");
+    const struct clm_json *services = clm_json_get(inventory, "services");
 
     for (const struct clm_json *s = clm_json_first(services); s != NULL; s = clm_json_next(s)) {
         const struct clm_json *targets = clm_json_get(s, "targets");
@@ -109,7 +113,7 @@ enum clm_code clm_cp_inventory_target(struct clm_cp_tx *tx, const char *agent_id
     if (code == CLM_OK) {
         code = clm_cp_json_stored(clm_cp_stmt_text(stmt, 0), &body, err);
     }
-    const struct clm_json *found = code == CLM_OK ? find_target(body, target) : NULL;
+    const struct clm_json *found = code == CLM_OK ? clm_cp_inventory_find(body, target) : NULL;
 
     if (code == CLM_OK && found == NULL) {
         code = clm_err_set(err, CLM_E_NOTFOUND, "no target '%s'", target);

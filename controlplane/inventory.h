@@ -13,4 +13,7 @@ CLM_MUST_USE enum clm_code clm_cp_inventory_target(struct clm_cp_tx *tx, const c
                                                    const char *target, struct clm_json **out_json,
                                                    struct clm_err *err);
 
+/* The target in an agent's report; NULL: it is not there. */
+const struct clm_json *clm_cp_inventory_find(const struct clm_json *inventory, const char *target);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "agent/base/log.h"
 #include "controlplane/http.h"
+#include "controlplane/orders.h"
 
 static enum clm_code next_target_seq(struct clm_cp_tx *tx, const char *agent_id, const char *target,
                                      int64_t *out_seq, struct clm_err *err)
@@ -171,6 +172,7 @@ enum clm_code clm_cp_job_set_state(struct clm_cp_tx *tx, const struct clm_cp_job
 
     if (code == CLM_OK && clm_cp_job_state_is_terminal(state)) {
         clm_log_info("job '%s' (%s on '%s'): %s", job->id, job->type, job->target, state);
+        code = clm_cp_order_end_of_job(tx, job, state, error, err);
     }
     return code == CLM_OK ? clm_cp_tx_note(tx, "job", job->id, state, err) : code;
 }

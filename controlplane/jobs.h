@@ -67,7 +67,8 @@ bool clm_cp_job_state_is_terminal(const char *state);
 /* leased, running, canceling, lost: an agent may be working on it */
 bool clm_cp_job_state_is_held(const char *state);
 
-/* Changes the state and writes the change; error is JSON text or NULL. */
+/* Changes the state and writes the change; error is JSON text or NULL. With the end of a job that
+ * orders ends its order. */
 CLM_MUST_USE enum clm_code clm_cp_job_set_state(struct clm_cp_tx *tx, const struct clm_cp_job *job,
                                                 const char *state, const char *error,
                                                 struct clm_err *err);

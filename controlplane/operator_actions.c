@@ -78,6 +78,9 @@ static enum clm_code build_verify(struct clm_cp_request *req, struct clm_cp_answ
     const char *sha256 = NULL;
     enum clm_code code = clm_json_str_or(req->body, "sha256", 64, NULL, &sha256, err);
 
+    if (code == CLM_OK && sha256 == NULL && action->cert.waiting_sha256[0] != '\0') {
+        sha256 = action->cert.waiting_sha256; /* has the server been restarted? */
+    }
     if (code == CLM_OK && sha256 == NULL && action->cert.current_sha256[0] != '\0') {
         sha256 = action->cert.current_sha256;
     }

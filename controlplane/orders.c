@@ -6,6 +6,7 @@
 #include "agent/base/log.h"
 #include "agent/crypto/cert.h"
 #include "controlplane/http.h"
+#include "controlplane/order_job.h"
 
 enum clm_code clm_cp_order_create(struct clm_cp_tx *tx, const struct clm_cp_order_new *in,
                                   char out_id[CLM_ID_SIZE], struct clm_err *err)
@@ -126,10 +127,15 @@ enum clm_code clm_cp_order_set_state(struct clm_cp_tx *tx, const struct clm_cp_o
 {
     enum clm_code code = clm_cp_db_exec(
         tx->db, err,
-        "UPDATE cert_order SET state = ?2, error = ?3, next_at = ?4, tries = 0 WHERE id = ?1",
+        "UPDATE cert_order SET state = ?2, error = ?3, next_at = ?4, tries = 0 WHERE id = ?1"
+        " AND state NOT IN ('issued','failed','canceled')",
         CLM_SQL(clm_sql_text(order->id), clm_sql_text(state), clm_sql_text(error),
                 clm_sql_int(tx->now_s)));
 
+    if (code == CLM_OK && clm_cp_db_changes(tx->db) == 0) {
+        clm_log_info("order '%s': %s came after its end", order->id, state);
+        return CLM_OK;
+    }
     if (code == CLM_OK) {
         clm_log_info("order '%s': %s%s%s", order->id, state, error != NULL ? ": " : "",
                      error != NULL ? error : "");
@@ -144,9 +150,17 @@ enum clm_code clm_cp_order_set_state(struct clm_cp_tx *tx, const struct clm_cp_o
 enum clm_code clm_cp_order_issue(struct clm_cp_tx *tx, const struct clm_cp_order *order,
                                  const struct clm_buf *pem, struct clm_err *err)
 {
-    enum clm_code code =
-        clm_cp_cert_add_version(tx, order->certificate_id, order->id, order->key_ref, pem, err);
+    struct clm_cp_order now;
+    enum clm_code code = clm_cp_order_load(tx, order->id, NULL, &now, err);
 
+    if (code == CLM_OK && clm_cp_order_state_is_final(now.state)) {
+        clm_log_notice("order '%s': a certificate came after its end, and is not kept", order->id);
+        return CLM_OK;
+    }
+    if (code == CLM_OK) {
+        code =
+            clm_cp_cert_add_version(tx, order->certificate_id, order->id, order->key_ref, pem, err);
+    }
     if (code == CLM_OK) {
         code = clm_cp_db_exec(
             tx->db, err,
@@ -233,6 +247,92 @@ enum clm_code clm_cp_challenge_set_state(struct clm_cp_tx *tx, const char *order
         tx->db, err,
         "UPDATE challenge SET state = ?3 WHERE order_id = ?1 AND (?2 IS NULL OR id = ?2)",
         CLM_SQL(clm_sql_text(order_id), clm_sql_text(id), clm_sql_text(state)));
+}
+
+/* ---- the end of its job ---- */
+
+/* Why the certificate did not come, for people. */
+static enum clm_code end_text(const char *state, const char *error, char dst[CLM_ERR_MSG_MAX],
+                              struct clm_err *err)
+{
+    static const char *const texts[][2] = {
+        {"canceled", "the order was canceled"},
+        {"expired", "the job expired before a certificate was issued"},
+        {"denied", "the job was denied"},
+    };
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *root = NULL;
+    const char *text = NULL;
+
+    if (error != NULL && clm_cp_json_stored(error, &root, NULL) == CLM_OK) {
+        text = clm_json_text(clm_json_get(root, "message"));
+    }
+    for (size_t i = 0; text == NULL && i < CLM_ARRAY_LEN(texts); i++) {
+        if (strcmp(texts[i][0], state) == 0) {
+            text = texts[i][1];
+        }
+    }
+    if (text == NULL) {
+        text = "the job ended before a certificate was issued";
+    }
+    return clm_str_fmt(dst, CLM_ERR_MSG_MAX, err, "%.400s", text);
+}
+
+static enum clm_code end_open(struct clm_cp_tx *tx, const char *id, const char *state,
+                              const char *why, struct clm_err *err)
+{
+    struct clm_cp_order order;
+    bool is_canceled = strcmp(state, "canceled") == 0;
+    enum clm_code code = clm_cp_order_load(tx, id, NULL, &order, err);
+
+    if (code == CLM_OK) {
+        code = clm_cp_challenge_set_state(tx, id, NULL, "invalid", err);
+    }
+    return code == CLM_OK
+               ? clm_cp_order_set_state(tx, &order, is_canceled ? "canceled" : "failed", why, err)
+               : code;
+}
+
+/* A job that ended before it opened an order leaves its certificate waiting for nothing. */
+static enum clm_code end_wait(struct clm_cp_tx *tx, const struct clm_cp_job *job, const char *why,
+                              struct clm_err *err)
+{
+    int64_t waits = 0;
+    bool is_busy = false;
+    enum clm_code code = clm_cp_cert_is_busy(tx, job->certificate_id, &is_busy, err);
+
+    if (code == CLM_OK && !is_busy) {
+        code = clm_cp_db_get_int(tx->db, 0, &waits, err,
+                                 "SELECT count(*) FROM cert WHERE id = ?1 AND state = 'ordering'",
+                                 CLM_SQL(clm_sql_text(job->certificate_id)));
+    }
+    return code == CLM_OK && waits > 0
+               ? clm_cp_cert_set_state(tx, job->certificate_id, "failed", why, err)
+               : code;
+}
+
+enum clm_code clm_cp_order_end_of_job(struct clm_cp_tx *tx, const struct clm_cp_job *job,
+                                      const char *state, const char *error, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_strs_done) struct clm_strs ids = {0};
+    char why[CLM_ERR_MSG_MAX];
+    const struct clm_cp_each open = {.sql = "SELECT id FROM cert_order WHERE job_id = ?1 AND"
+                                            " state NOT IN ('issued','failed','canceled')",
+                                     .values = CLM_SQL(clm_sql_text(job->id)),
+                                     .visit = clm_cp_row_to_strs,
+                                     .arg = &ids};
+
+    if (strcmp(job->type, "order") != 0 || job->certificate_id[0] == '\0') {
+        return CLM_OK;
+    }
+    enum clm_code code = clm_cp_db_each(tx->db, &open, err);
+
+    if (code == CLM_OK) {
+        code = end_text(state, error, why, err);
+    }
+    for (size_t i = 0; code == CLM_OK && i < ids.n; i++) {
+        code = end_open(tx, ids.v[i], state, why, err);
+    }
+    return code == CLM_OK && ids.n == 0 ? end_wait(tx, job, why, err) : code;
 }
 
 /* ---- what a connector keeps ---- */

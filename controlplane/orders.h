@@ -65,18 +65,31 @@ CLM_MUST_USE enum clm_code clm_cp_order_find_open(struct clm_cp_tx *tx, const ch
 
 /* issued, failed, canceled */
 bool clm_cp_order_state_is_final(const char *state);
-/* Sets the state (and the certificate's), wakes those who wait for the order. error NULL: none. */
+/* Sets the state (and the certificate's), wakes those who wait for the order. error NULL: none.
+ * An order that is over stays as it is: a CA's answer may come after the end of the job. */
 CLM_MUST_USE enum clm_code clm_cp_order_set_state(struct clm_cp_tx *tx,
                                                   const struct clm_cp_order *order,
                                                   const char *state, const char *error,
                                                   struct clm_err *err);
-/* The chain came: stores the version and ends the order. */
+/* The chain came: stores the version and ends the order; nothing if the order is over. */
 CLM_MUST_USE enum clm_code clm_cp_order_issue(struct clm_cp_tx *tx,
                                               const struct clm_cp_order *order,
                                               const struct clm_buf *pem, struct clm_err *err);
 /* The worker looks at the order again not before at_s; counts a try. */
 CLM_MUST_USE enum clm_code clm_cp_order_defer(struct clm_cp_tx *tx, const char *id, int64_t at_s,
                                               struct clm_err *err);
+
+/*
+ * clm_cp_order_end_of_job() - a job ended for good: so does the order that it opened
+ *
+ * In      job    of any type; state is the one it ended in
+ *         error  of the job, JSON text; NULL: none
+ * Effect  An open order is canceled with its job, or fails with the job's message. A certificate that
+ *         waited for the job waits no longer. What was issued stays.
+ */
+CLM_MUST_USE enum clm_code clm_cp_order_end_of_job(struct clm_cp_tx *tx,
+                                                   const struct clm_cp_job *job, const char *state,
+                                                   const char *error, struct clm_err *err);
 
 struct clm_cp_challenge {
     char id[CLM_ID_SIZE];

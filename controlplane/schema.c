@@ -129,12 +129,16 @@ static const char version_2_configurations[] =
 /* How the request of a certificate is made (docs/csr.md); NULL: as certificates always were. */
 static const char version_2_requests[] = "ALTER TABLE cert ADD COLUMN csr TEXT;";
 
+/* The leaf that is installed and waits for a restart of its server; NULL: none does. */
+static const char version_3_waiting[] = "ALTER TABLE cert ADD COLUMN waiting_sha256 TEXT;";
+
 #define SCRIPTS_MAX 4
 
 /* Each new version adds one row of scripts; a released script is never changed. */
 static const char *const steps[][SCRIPTS_MAX] = {
     {version_1_agents, version_1_jobs, version_1_certs, NULL},
     {version_2_files, version_2_configurations, version_2_requests, NULL},
+    {version_3_waiting, NULL},
 };
 
 static const char seen_tables[] =

@@ -143,7 +143,9 @@ enum clm_code clm_host_op_recheck(struct clm_host_call *call, struct clm_err *er
             tally.list = clm_json_set_array(effects, "observations");
             code = recheck_all(call, &job, &spec.u.recheck, &tally, err);
             if (code == CLM_OK) { /* closes a wait that is over */
-                (void)clm_host_is_waiting(call->host, job.target);
+                if (clm_host_is_waiting(call->host, job.target)) {
+                    clm_json_set_str(effects, "state", clm_txn_result_name(CLM_TXN_WAITING));
+                }
                 conclude(call->reply, effects, &tally, spec.u.recheck.fail_on_mismatch);
             }
             clm_job_spec_done(&spec);

@@ -26,7 +26,7 @@ function showTiles() {
   const soon = Date.now() + 21 * 86400000;
   const tiles = [
     ["Proved in service", count(state.certificates, (c) => c.state === "verified"), state.certificates.length, "certificates"],
-    ["Need attention", count(state.certificates, (c) => c.state === "failed" || c.last_error || (c.not_after && Date.parse(c.not_after) < soon)), null, "certificates"],
+    ["Need attention", count(state.certificates, (c) => c.state === "failed" || c.state === "waiting_for_restart" || c.last_error || (c.not_after && Date.parse(c.not_after) < soon)), null, "certificates"],
     ["Jobs under way", count(state.jobs, (j) => !isOver(j)), null, "jobs"],
     ["Agents online", count(state.agents, isOnline), state.agents.length, "agents"],
   ];
@@ -47,7 +47,8 @@ function planOf(c) {
 function certificateState(c) {
   const job = liveJob(c.certificate_id);
   if (job) return [badge(c.state), progress(job)];
-  const text = c.state === "verified" ? "Seen in a handshake" : c.state === "rolled_back" ? "The one before is in service" : "";
+  const text = { verified: "Seen in a handshake", rolled_back: "The one before is in service",
+    waiting_for_restart: "Installed; in service once the server is restarted" }[c.state] || "";
   return [badge(c.state), c.last_error ? el("div", { class: "soft bad" }, c.last_error) : soft(text)];
 }
 
@@ -65,7 +66,7 @@ function showCertificates() {
     { label: "", cls: "actions", cell: (c) => el("div", { class: "actions" },
       button("Order", () => ask("order", c), { title: "A new certificate with a new key, deployed when it is issued" }),
       button("Deploy", () => ask("deploy", c), { disabled: !c.newest_sha256, title: "Install the newest certificate" }),
-      button("Verify", () => ask("verify", c), { disabled: !c.current_sha256, title: "Prove by handshakes what is served" }),
+      button("Verify", () => ask("verify", c), { disabled: !c.current_sha256 && !c.waiting_sha256, title: "Prove by handshakes what is served" }),
       el("button", { type: "button", disabled: !c.deployed_version, title: "Back to the certificate before",
         onclick: (e) => openConfirm(e.currentTarget, "Roll back " + allNames(c.names)[0] + "?",
           "The certificate that was in service before is installed again, and proved by a handshake.", "Roll back", () => ask("rollback", c)) }, "Roll back")) },

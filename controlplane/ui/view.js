@@ -56,7 +56,7 @@ function table(id, columns, rows, key, empty) {
 const kinds = {
   good: ["active", "verified", "succeeded", "online", "managed"], still: ["in use"],
   bad: ["failed", "rejected", "lost", "expired", "denied", "quarantined", "offline"],
-  warn: ["rolled_back", "pending", "scheduled", "not manageable", "canceling"],
+  warn: ["rolled_back", "waiting_for_restart", "pending", "scheduled", "not manageable", "canceling"],
   busy: ["ordering", "dcv", "issued", "deploying", "leased", "running", "queued"],
 };
 function badge(state, text) {

@@ -582,6 +582,133 @@ def test_a_deployment_that_was_undone(plane, agent):
     assert (shown["state"], shown["last_error"]) == ("rolled_back", "served the old one")
 
 
+# ---- a job that ends takes its order with it ----
+
+ENDS = {
+    "failed": {"outcome": "failed", "error": {"code": "E_DCV", "message": "cannot write the file", "retryable": False}},
+    "rejected": {"outcome": "rejected", "error": {"code": "E_POLICY", "message": "not allowed here", "retryable": False}},
+    "succeeded": {"outcome": "succeeded"},
+}
+
+
+@pytest.mark.parametrize("outcome,state,says", [("failed", "failed", "cannot write the file"), ("rejected", "failed", "not allowed here"),
+                                                ("succeeded", "failed", "before a certificate was issued")])
+def test_an_order_ends_with_its_job(plane, agent, outcome, state, says):
+    cert, job_id, fence = _order(plane, agent, connector="proved")
+    order_id = agent.upload_csr(job_id, fence, wire.new_key(), NAMES)["order_id"]
+    assert agent.result(job_id, fence, **ENDS[outcome])["state"] == outcome
+    order = agent.api.get(f"/agent/v1/orders/{order_id}")
+    assert order["state"] == state and says in order["error"]["message"], order
+    shown = plane.op.get(f"/api/v1/certificates/{cert}")
+    assert shown["state"] == "failed" and says in (shown["last_error"] or says), shown
+    job_id = plane.act("order", certificate_id=cert)
+    fence = _take(agent, job_id)
+    assert agent.upload_csr(job_id, fence, wire.new_key(), NAMES).status == 202, "the next order is not held up"
+
+
+def test_an_order_that_will_be_tried_again_stays_open(plane, agent):
+    _, job_id, fence = _order(plane, agent, connector="proved")
+    key = wire.new_key()
+    order_id = agent.upload_csr(job_id, fence, key, NAMES)["order_id"]
+    error = {"code": "E_NET", "message": "broken off", "retryable": True}
+    assert agent.result(job_id, fence, "failed", error=error)["state"] == "scheduled"
+    assert agent.api.get(f"/agent/v1/orders/{order_id}")["state"] in ("created", "dcv_pending")
+    until(lambda: plane.state(job_id) == "queued", 10, "the retry")
+    fence = _take(agent, job_id)
+    assert agent.result(job_id, fence, "failed", attempt=2, error=dict(error, retryable=False))["state"] == "failed"
+    assert agent.api.get(f"/agent/v1/orders/{order_id}")["state"] == "failed"
+
+
+def test_a_canceled_job_cancels_its_order(plane, agent):
+    cert, job_id, fence = _order(plane, agent, connector="proved")
+    order_id = agent.upload_csr(job_id, fence, wire.new_key(), NAMES)["order_id"]
+    assert plane.op.post(f"/api/v1/jobs/{job_id}/cancel", {})["state"] == "canceling"
+    assert agent.api.get(f"/agent/v1/orders/{order_id}")["state"] in ("created", "dcv_pending")
+    agent.result(job_id, fence, "canceled")
+    assert agent.api.get(f"/agent/v1/orders/{order_id}")["state"] == "canceled"
+    assert "canceled" in plane.op.get(f"/api/v1/certificates/{cert}")["last_error"]
+
+
+def test_a_job_that_is_canceled_in_the_queue_leaves_no_certificate_waiting(plane, agent):
+    cert = plane.add(agent, "nginx:www.example.com", NAMES)
+    job_id = plane.act("order", certificate_id=cert)
+    assert plane.op.get(f"/api/v1/certificates/{cert}")["state"] == "ordering"
+    assert plane.op.post(f"/api/v1/jobs/{job_id}/cancel", {})["state"] == "canceled"
+    shown = plane.op.get(f"/api/v1/certificates/{cert}")
+    assert (shown["state"], shown["last_error"]) == ("failed", "the order was canceled")
+
+
+def test_what_was_issued_stays_when_its_deployment_fails(plane, agent):
+    cert, job_id, fence = _order(plane, agent)
+    order_id = agent.upload_csr(job_id, fence, wire.new_key(), NAMES)["order_id"]
+    assert agent.api.get(f"/agent/v1/orders/{order_id}?wait=10")["state"] == "issued"
+    agent.result(job_id, fence, **ENDS["failed"])
+    assert agent.api.get(f"/agent/v1/orders/{order_id}")["state"] == "issued"
+    assert plane.op.get(f"/api/v1/certificates/{cert}")["newest_version"] == 1
+
+
+# ---- installed, and served after a restart ----
+
+def _inventory(target, sha):
+    served = {"checked": "127.0.0.1:443", "sni": None, "sha256": sha, "tls": "1.3"}
+    return {"schema": 1, "digest": "sha256:" + sha, "services": [{"service_id": "tomcat", "kind": "tomcat", "running": True,
+            "targets": [{"target": target, "names": NAMES, "served": served}]}]}
+
+
+def _waiting(plane, agent):
+    cert, job_id, fence = _order(plane, agent)
+    order_id = agent.upload_csr(job_id, fence, wire.new_key(), NAMES)["order_id"]
+    sha = agent.api.get(f"/agent/v1/orders/{order_id}?wait=10")["sha256"]
+    agent.result(job_id, fence, effects={"before": {"sha256": "1" * 64}, "after": {"sha256": sha}, "version": 2,
+                                         "proved": False, "state": "waiting_for_restart"})
+    shown = plane.op.get(f"/api/v1/certificates/{cert}")
+    assert (shown["state"], shown["waiting_sha256"], shown["current_sha256"]) == ("waiting_for_restart", sha, None)
+    assert (shown["deployed_version"], shown["last_error"]) == (2, None)
+    return cert, sha
+
+
+def _state(plane, cert):
+    shown = plane.op.get(f"/api/v1/certificates/{cert}")
+    return shown["state"], shown["waiting_sha256"], shown["current_sha256"]
+
+
+def test_what_waits_for_a_restart_is_verified_when_an_inventory_shows_it(plane, agent):
+    cert, sha = _waiting(plane, agent)
+    listed = {c["id"]: c["state"] for c in plane.op.get("/api/v1/certificates")["certificates"]}
+    assert listed[cert] == "waiting_for_restart"
+    target = plane.op.get(f"/api/v1/certificates/{cert}")["target"]
+    for report in (_inventory(target, "1" * 64), _inventory("nginx:other.example.com", sha)):
+        assert agent.api.put("/agent/v1/inventory", report).status == 204
+        assert _state(plane, cert) == ("waiting_for_restart", sha, None)
+    assert agent.api.put("/agent/v1/inventory", _inventory(target, sha)).status == 204
+    assert _state(plane, cert) == ("verified", None, sha)
+
+
+def test_what_waits_for_a_restart_is_verified_by_a_recheck(plane, agent):
+    cert, sha = _waiting(plane, agent)
+    job_id = plane.act("verify", certificate_id=cert)
+    assert plane.op.get(f"/api/v1/jobs/{job_id}")["spec"]["expect"] == {"sha256": sha}
+    error = {"code": "E_NOT_SERVED", "message": "another certificate is served", "retryable": False}
+    agent.result(job_id, _take(agent, job_id), "failed", error=error, effects={"match": False, "state": "waiting_for_restart"})
+    assert _state(plane, cert) == ("waiting_for_restart", sha, None), "no fault, as long as it is awaited"
+    job_id = plane.act("verify", certificate_id=cert, sha256="1" * 64)
+    agent.result(job_id, _take(agent, job_id), effects={"match": True})
+    assert _state(plane, cert) == ("waiting_for_restart", sha, None), "the one before was asked for"
+    job_id = plane.act("verify", certificate_id=cert)
+    agent.result(job_id, _take(agent, job_id), effects={"match": True})
+    assert _state(plane, cert) == ("verified", None, sha)
+
+
+def test_what_waits_for_a_restart_can_be_replaced(plane, agent):
+    cert, sha = _waiting(plane, agent)
+    job_id = plane.act("deploy", certificate_id=cert)
+    agent.result(job_id, _take(agent, job_id), effects={"after": {"sha256": sha}, "version": 2, "state": "succeeded"})
+    assert _state(plane, cert) == ("verified", None, sha)
+    job_id = plane.act("rollback", certificate_id=cert)
+    agent.result(job_id, _take(agent, job_id), effects={"after": {"sha256": "1" * 64}, "version": 1, "state": "waiting_for_restart"})
+    assert _state(plane, cert) == ("waiting_for_restart", "1" * 64, sha)
+
+
 def test_work_survives_a_restart_of_the_server(tmp_path):
     plane = wire.WirePlane(tmp_path / "cp")
     plane.start()

@@ -284,10 +284,11 @@ def test_without_a_certificate_server_xml_is_edited_and_waits_for_a_restart(worl
     server = world.server
     before = server.conf.read_text()
     assert server.served(server.bare) is None
-    job, _ = world.order(f"tomcat:{server.bare}")
+    job, cert = world.order(f"tomcat:{server.bare}")
     assert job["state"] == "succeeded", job
     assert job["result"]["effects"]["proved"] is False, job
     assert job["result"]["effects"]["state"] == "waiting_for_restart", job
+    assert world.plane.json("certs", "show", cert)["state"] == "waiting_for_restart"
     made = server.base / "conf" / f"tls-{server.bare}"
     after = server.conf.read_text()
     assert after == before.replace("<SSLHostConfig />  <!-- keep -->", f"""<SSLHostConfig>
