@@ -450,6 +450,17 @@ static const struct clm_opt options[] = {
      .text = "File whose first line is the password of that user. It must belong to root with mode "
              "0600.",
      .since = "0.1.0"},
+    {.key = "policy.retain_max",
+     .type = CLM_OPT_INT,
+     AT(policy.retain_max),
+     SIZE(policy.retain_max),
+     .unit = "versions",
+     .min = 1,
+     .max = 20,
+     .fallback = "20",
+     .text = "At most as many versions of a target may a job ask to keep. What jobs do not say is "
+             "said by deploy.retain.",
+     .since = "0.1.0"},
     {.key = "policy.limits.deploys_per_target_per_day",
      .type = CLM_OPT_INT,
      AT(policy.deploys_per_target_per_day),

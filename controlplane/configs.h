@@ -27,7 +27,7 @@
 #define CLM_CP_RENEW_DAYS_MIN     1
 #define CLM_CP_RENEW_DAYS_MAX     120
 #define CLM_CP_RENEW_DAYS_DEFAULT 30
-#define CLM_CP_RETAIN_MAX         100
+#define CLM_CP_RETAIN_MAX         20
 
 struct clm_cp_config {
     char id[CLM_ID_SIZE];

@@ -7,13 +7,43 @@
 #include "controlplane/inventory.h"
 #include "controlplane/server.h"
 
-#define SERVICES_MAX 1000 /* protocol.md 6.4: arrays */
-#define DIGEST_MAX   71   /* "sha256:" and 64 digits */
+#define SERVICES_MAX          1000 /* protocol.md 6.4: arrays */
+#define CAPABILITIES_MAX      200
+#define CAPABILITIES_TEXT_MAX 16384
+#define DIGEST_MAX            71 /* "sha256:" and 64 digits */
 
 static bool is_digest(const char *text)
 {
     return clm_str_starts(text, "sha256:") && strlen(text) == DIGEST_MAX &&
            strspn(text + 7, "0123456789abcdef") == 64;
+}
+
+/* An agent that was enrolled by an older version says here what it learnt; protocol.md 6.7. */
+static enum clm_code take_capabilities(struct clm_cp_request *req, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CAPABILITIES_TEXT_MAX);
+    const struct clm_json *list = NULL;
+    enum clm_code code = CLM_OK;
+
+    if (clm_json_get(req->body, "capabilities") == NULL) {
+        return CLM_OK;
+    }
+    code = clm_json_array(req->body, "capabilities", CAPABILITIES_MAX, &list, err);
+
+    for (const struct clm_json *c = clm_json_first(list); code == CLM_OK && c != NULL;
+         c = clm_json_next(c)) {
+        if (clm_json_text(c) == NULL) {
+            code = clm_err_set(err, CLM_E_PARSE, "/capabilities: not a list of texts");
+        }
+    }
+    if (code == CLM_OK) {
+        code = clm_json_print(list, false, &text, err);
+    }
+    return code == CLM_OK
+               ? clm_cp_db_exec(
+                     req->tx->db, err, "UPDATE agent SET caps = ?2 WHERE id = ?1",
+                     CLM_SQL(clm_sql_text(req->agent_id), clm_sql_text(clm_buf_str(&text))))
+               : code;
 }
 
 CLM_CP_HANDLER(clm_cp_put_inventory)
@@ -40,6 +70,9 @@ CLM_CP_HANDLER(clm_cp_put_inventory)
             " body = excluded.body, at = excluded.at",
             CLM_SQL(clm_sql_text(req->agent_id), clm_sql_text(digest),
                     clm_sql_text(clm_buf_str(req->raw)), clm_sql_int(req->tx->now_s)));
+    }
+    if (code == CLM_OK) {
+        code = take_capabilities(req, err);
     }
     if (code == CLM_OK) {
         code = clm_cp_certs_on_inventory(req->tx, req->agent_id, req->body, err);

@@ -97,7 +97,7 @@ static const struct clm_cli_opt cert_opts[] = {
         STRING("deploy", "WHEN", "now or approval (now)"),                                         \
         STRING("on-failure", "WHAT", "rollback or leave (rollback)"),                              \
     {                                                                                              \
-        .name = "retain", .kind = CLM_CLI_INT, .metavar = "N", .min = 1, .max = 100,               \
+        .name = "retain", .kind = CLM_CLI_INT, .metavar = "N", .min = 1, .max = 20,                \
         .help = "versions the host keeps; default: as it says"                                     \
     }
 

@@ -66,6 +66,9 @@ static enum clm_code build_deploy(struct clm_cp_request *req, struct clm_cp_answ
         clm_json_set_str(action->spec, "sha256", version.sha256);
         clm_json_set_str(action->spec, "chain_pem", clm_buf_str(&version.pem));
         clm_json_set_str(action->spec, "key_ref", version.key_ref);
+        code = clm_cp_order_job_retain(req->tx, action->cert.id, action->spec, err);
+    }
+    if (code == CLM_OK && !action->is_answered) {
         code = clm_cp_cert_set_state(req->tx, action->cert.id, "deploying", NULL, err);
     }
     clm_buf_done(&version.pem);

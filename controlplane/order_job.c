@@ -33,21 +33,36 @@ static void add_dcv(const struct clm_cp_tx *tx, const struct clm_cp_cert *cert, 
     }
 }
 
-static void build_spec(const struct clm_cp_tx *tx, const struct clm_cp_cert *cert,
-                       const struct clm_json *config, struct clm_json *spec)
+static void set_retain(const struct clm_json *config, struct clm_json *how)
 {
     const struct clm_json *retain = clm_json_get(clm_json_get(config, "schedule"), "retain");
 
+    if (retain != NULL) {
+        clm_json_set_copy(how, "retain", retain);
+    }
+}
+
+enum clm_code clm_cp_order_job_retain(struct clm_cp_tx *tx, const char *certificate_id,
+                                      struct clm_json *how, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_cp_config_done) struct clm_cp_config config = {0};
+    enum clm_code code = clm_cp_config_of_cert(tx, certificate_id, &config, err);
+
+    if (code == CLM_OK) {
+        set_retain(config.body, how);
+    }
+    return code == CLM_E_NOTFOUND ? CLM_OK : code;
+}
+
+static void build_spec(const struct clm_cp_tx *tx, const struct clm_cp_cert *cert,
+                       const struct clm_json *config, struct clm_json *spec)
+{
     clm_json_set_str(spec, "certificate_id", cert->id);
     clm_json_set_null(spec, "order_id");
     add_dcv(tx, cert, clm_json_text(clm_json_get(clm_json_get(config, "dcv"), "method")), spec);
     clm_json_set_str(spec, "on_issue", cert->on_issue);
     if (strcmp(cert->on_issue, "deploy") == 0) {
-        struct clm_json *deploy = clm_json_set_object(spec, "deploy");
-
-        if (retain != NULL) {
-            clm_json_set_copy(deploy, "retain", retain);
-        }
+        set_retain(config, clm_json_set_object(spec, "deploy"));
     }
 }
 

@@ -17,6 +17,10 @@ CLM_MUST_USE enum clm_code clm_cp_order_job_create(struct clm_cp_tx *tx,
                                                    const char *requested_by,
                                                    char out_id[CLM_ID_SIZE], struct clm_err *err);
 
+/* "retain" into how a job deploys, if the certificate's configuration says how many to keep. */
+CLM_MUST_USE enum clm_code clm_cp_order_job_retain(struct clm_cp_tx *tx, const char *certificate_id,
+                                                   struct clm_json *how, struct clm_err *err);
+
 /* True if a job of this certificate has not ended. */
 CLM_MUST_USE enum clm_code clm_cp_cert_is_busy(struct clm_cp_tx *tx, const char *certificate_id,
                                                bool *out_busy, struct clm_err *err);

@@ -96,10 +96,21 @@ static enum clm_code check_order(struct clm_host_call *call, const struct clm_sp
     return code;
 }
 
+/* How a job deploys; NULL: it does not. */
+static const struct clm_spec_deploy_how *how_of(enum clm_job_type type,
+                                                const struct clm_job_spec *spec)
+{
+    if (type == CLM_JOB_TYPE_ORDER) {
+        return &spec->u.order.deploy;
+    }
+    return type == CLM_JOB_TYPE_DEPLOY ? &spec->u.deploy.how : NULL;
+}
+
 static enum clm_code check_policy(struct clm_host_call *call, const struct clm_job_envelope *job,
                                   struct clm_err *err)
 {
     const struct clm_policy *policy = &call->host->config->policy;
+    const struct clm_spec_deploy_how *how = NULL;
     struct clm_job_spec spec;
     enum clm_code code = clm_policy_check_job_type(policy, clm_job_type_name(job->type), err);
 
@@ -115,6 +126,10 @@ static enum clm_code check_policy(struct clm_host_call *call, const struct clm_j
     }
     if (job->type == CLM_JOB_TYPE_ORDER) {
         code = check_order(call, &spec.u.order, err);
+    }
+    if (code == CLM_OK && (how = how_of(job->type, &spec)) != NULL) {
+        code = clm_policy_check_retain(policy, how->retain, err);
+        code = code == CLM_OK ? code : clm_host_problem_code(call, "E_POLICY", code);
     }
     clm_job_spec_done(&spec);
     return code;

@@ -152,13 +152,30 @@ static enum clm_code keep_history(struct clm_host *host, const struct clm_instal
     return clm_store_history_add(host->store, entry, err);
 }
 
+enum clm_code clm_host_keep_generation(struct clm_host *host, const char *target,
+                                       const char *sha256, uint32_t retain, bool is_back,
+                                       struct clm_err *err)
+{
+    CLM_CLEANUP(clm_generations_done) struct clm_generations kept = {.n = 0};
+    enum clm_code code = CLM_OK;
+
+    if (retain == 0) {
+        retain = host->config->deploy.retain;
+        code = is_back ? clm_store_generation_list(host->store, target, &kept, err) : CLM_OK;
+        retain = kept.n > 0 && kept.retain > retain ? kept.retain : retain;
+    }
+    return code == CLM_OK ? clm_store_generation_add(host->store, target, sha256, retain,
+                                                     host->io->now_s(host->io->ctx), err)
+                          : code;
+}
+
 /* The generation is written after COMMIT: recovery of the next start repairs a gap by the files. */
 static enum clm_code keep_generation(struct clm_host *host, const struct clm_install *install,
                                      struct clm_generation *now, struct clm_err *err)
 {
     enum clm_code code =
-        clm_store_generation_add(host->store, install->target, install->bundle->leaf.sha256,
-                                 host->config->deploy.retain, host->io->now_s(host->io->ctx), err);
+        clm_host_keep_generation(host, install->target, install->bundle->leaf.sha256,
+                                 install->retain, install->is_rollback, err);
 
     return code == CLM_OK ? clm_store_generation_current(host->store, install->target, now, err)
                           : code;

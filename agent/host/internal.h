@@ -133,6 +133,7 @@ struct clm_install {
     const char *target;
     const struct clm_bundle *bundle;
     const char *expect_current_sha256; /* NULL: whatever is there */
+    uint32_t retain;                   /* versions to keep; 0: as it is, or as the host says */
     bool is_rollback;
     bool is_resumed; /* an earlier process may have finished the same installation */
 };
@@ -142,6 +143,17 @@ struct clm_install {
 CLM_MUST_USE enum clm_code clm_host_plan(struct clm_host_call *call, const char *target_id,
                                          const struct clm_bundle *bundle, struct clm_plan *plan,
                                          struct clm_err *err);
+
+/*
+ * clm_host_keep_generation() - records what is installed at a target now
+ *
+ * In      retain   versions to keep; 0: deploy.retain
+ *         is_back  nothing newer came: what a job asked to keep before is kept
+ * Errors  those of clm_store_generation_add()
+ */
+CLM_MUST_USE enum clm_code clm_host_keep_generation(struct clm_host *host, const char *target,
+                                                    const char *sha256, uint32_t retain,
+                                                    bool is_back, struct clm_err *err);
 
 /* Plans, runs the transaction, keeps generation and history, and writes the result of docs/ipc.md
  * into call->reply. CLM_OK also when the outcome is a failure that is told there. */

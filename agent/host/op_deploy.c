@@ -110,6 +110,7 @@ static enum clm_code deploy(struct clm_host_call *call, struct clm_job_record *r
         .target = job->target,
         .bundle = &bundle,
         .expect_current_sha256 = how->pre_checks.expect_current_sha256,
+        .retain = how->retain,
         .is_resumed = record->is_started,
     };
     enum clm_code code = CLM_OK;

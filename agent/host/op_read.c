@@ -40,9 +40,8 @@ static void repair_generation(struct clm_host *host, const struct clm_txn_outcom
     bool is_new = outcome->result == CLM_TXN_SUCCEEDED || outcome->result == CLM_TXN_WAITING;
 
     if (is_new && outcome->after_sha256[0] != '\0') {
-        clm_ignore(clm_store_generation_add(host->store, outcome->target, outcome->after_sha256,
-                                            host->config->deploy.retain,
-                                            host->io->now_s(host->io->ctx), NULL));
+        clm_ignore(
+            clm_host_keep_generation(host, outcome->target, outcome->after_sha256, 0, true, NULL));
     }
 }
 

@@ -22,9 +22,10 @@
 #include "agent/model/probe.h"
 #include "agent/model/target.h"
 
-#define CLM_JOB_PAYLOAD_MAX   65536u  /* bytes; protocol.md 6.4 */
-#define CLM_JOB_NAME_SIZE     65      /* window, recipe, webroot: 64 and a NUL; 6.4 */
-#define CLM_JOB_WHO_SIZE      257     /* "user:alice", NUL included */
+#define CLM_JOB_PAYLOAD_MAX   65536u /* bytes; protocol.md 6.4 */
+#define CLM_JOB_NAME_SIZE     65     /* window, recipe, webroot: 64 and a NUL; 6.4 */
+#define CLM_JOB_WHO_SIZE      257    /* "user:alice", NUL included */
+#define CLM_JOB_RETAIN_MAX    20
 #define CLM_JOB_LIFE_MAX_S    7776000 /* 90 days: expires_at - issued_at; protocol.md 8.1 */
 #define CLM_JOB_DEPENDS_MAX   16      /* protocol.md 8.1 */
 #define CLM_JOB_REQUIRES_MAX  32
@@ -145,6 +146,7 @@ struct clm_spec_deploy_how {
     struct clm_spec_verify verify;
     struct clm_spec_pre_checks pre_checks;
     uint32_t bake_s; /* watch the service this long; default 0, at most 3600 */
+    uint32_t retain; /* versions to keep, 1..20; 0: deploy.retain of the host */
 };
 
 struct clm_spec_order {

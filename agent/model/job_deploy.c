@@ -20,6 +20,8 @@ static const struct clm_spec_field deploy_fields[] = {
     CLM_SPEC_ROW(CLM_SPEC_ID, "key_ref", true, struct clm_spec_deploy, key_ref, 0, 0, id_key),
     CLM_SPEC_ROW(CLM_SPEC_U32, "bake_s", false, struct clm_spec_deploy, how.bake_s, 0, BAKE_MAX_S,
                  NULL),
+    CLM_SPEC_ROW(CLM_SPEC_U32, "retain", false, struct clm_spec_deploy, how.retain, 1,
+                 CLM_JOB_RETAIN_MAX, NULL),
     CLM_SPEC_LOOSE(CLM_SPEC_OTHER, "format", NULL),
     CLM_SPEC_LOOSE(CLM_SPEC_OTHER, "store", NULL),
     CLM_SPEC_LOOSE(CLM_SPEC_OTHER, "hooks", NULL),

@@ -58,6 +58,8 @@ static const struct clm_spec_field dcv_fields[] = {
 static const struct clm_spec_field order_deploy_fields[] = {
     CLM_SPEC_ROW(CLM_SPEC_U32, "bake_s", false, struct clm_spec_deploy_how, bake_s, 0, BAKE_MAX_S,
                  NULL),
+    CLM_SPEC_ROW(CLM_SPEC_U32, "retain", false, struct clm_spec_deploy_how, retain, 1,
+                 CLM_JOB_RETAIN_MAX, NULL),
     CLM_SPEC_LOOSE(CLM_SPEC_OTHER, "verify", NULL),
     CLM_SPEC_LOOSE(CLM_SPEC_OTHER, "pre_checks", NULL),
     CLM_SPEC_END,

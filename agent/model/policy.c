@@ -228,6 +228,17 @@ const struct clm_policy_webroot *clm_policy_find_webroot(const struct clm_policy
     return NULL;
 }
 
+enum clm_code clm_policy_check_retain(const struct clm_policy *policy, uint32_t versions,
+                                      struct clm_err *err)
+{
+    if (versions <= policy->retain_max) {
+        return CLM_OK;
+    }
+    return clm_err_set(err, CLM_E_PERM,
+                       "policy.retain_max: a job may ask to keep at most %u versions, not %u",
+                       (unsigned)policy->retain_max, (unsigned)versions);
+}
+
 enum clm_code clm_policy_check_restart(const struct clm_policy *policy, const char *unit,
                                        struct clm_err *err)
 {

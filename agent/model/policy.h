@@ -49,6 +49,7 @@ struct clm_policy {
     bool probe_remote;      /* recheck_pinning beyond this host; default false */
     int64_t deploys_per_target_per_day; /* default 24 */
     int64_t orders_per_day;             /* default 50 */
+    uint32_t retain_max;                /* versions of a target a job may ask to keep; default 20 */
     struct clm_strs restart; /* globs of units that may be restarted; default: empty = none */
     struct {
         char user[128]; /* "" the manager is not used */
@@ -93,6 +94,9 @@ CLM_MUST_USE enum clm_code clm_policy_check_key_type(const struct clm_policy *po
 /* path: absolute, no "." or ".." component, already resolved. */
 CLM_MUST_USE enum clm_code clm_policy_check_write(const struct clm_policy *policy, const char *path,
                                                   struct clm_err *err);
+/* versions: those a job asks to keep; 0: it does not. */
+CLM_MUST_USE enum clm_code clm_policy_check_retain(const struct clm_policy *policy,
+                                                   uint32_t versions, struct clm_err *err);
 /* unit: "tomcat9.service". policy NULL: nothing is allowed. */
 CLM_MUST_USE enum clm_code clm_policy_check_restart(const struct clm_policy *policy,
                                                     const char *unit, struct clm_err *err);

@@ -113,6 +113,7 @@ void clm_hostinfo_capabilities(const struct clm_config *config, struct clm_json 
 {
     char text[160];
 
+    clm_json_add_str(array, "deploy.retain/1"); /* a job may say how many versions are kept */
     for (size_t i = 0; i < config->policy.job_types.n; i++) {
         (void)snprintf(text, sizeof(text), "job.%s/1", config->policy.job_types.v[i]);
         clm_json_add_str(array, text);

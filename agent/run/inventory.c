@@ -61,6 +61,7 @@ enum clm_code clm_inventory_digest(const struct clm_json *inventory, char *dst, 
         stable_service(s, clm_json_add_object(services));
     }
     clm_json_set_copy(stable, "errors", clm_json_get(inventory, "errors"));
+    clm_json_set_copy(stable, "capabilities", clm_json_get(inventory, "capabilities"));
     enum clm_code code = clm_json_print(stable, false, &text, err);
     if (code != CLM_OK) {
         return code;
@@ -128,12 +129,14 @@ static size_t count_targets(const struct clm_inventory *inventory)
     return n;
 }
 
-static enum clm_code describe(const struct clm_inventory *inventory, struct clm_json *obj,
+static enum clm_code describe(const struct clm_config *config,
+                              const struct clm_inventory *inventory, struct clm_json *obj,
                               char *digest, struct clm_err *err)
 {
     char scan_id[CLM_ID_SIZE];
 
     clm_inventory_to_json(inventory, obj);
+    clm_hostinfo_capabilities(config, clm_json_set_array(obj, "capabilities"));
     enum clm_code code = clm_inventory_digest(obj, digest, err);
     if (code == CLM_OK) {
         code = clm_id_new("scn", scan_id, err);
@@ -183,7 +186,7 @@ enum clm_code clm_inventory_take(const struct clm_config *config, struct clm_lin
         code = clm_probe_inventory(&inventory, err);
     }
     if (code == CLM_OK) {
-        code = describe(&inventory, obj, digest, err);
+        code = describe(config, &inventory, obj, digest, err);
     }
     clm_inventory_sent_digest(config, sent);
     bool is_changed = strcmp(digest, sent) != 0;

@@ -221,7 +221,7 @@ const stepSchedule = {
   show() {
     const s = draft.schedule;
     const days = input(s.renew_days, { type: "number", min: 1, max: 120, inputmode: "numeric" });
-    const retain = input(s.retain, { type: "number", min: 1, max: 100, inputmode: "numeric", placeholder: "as the host says", disabled: !able.includes("deploy.retain/1") });
+    const retain = input(s.retain, { type: "number", min: 1, max: 20, inputmode: "numeric", placeholder: "as the host says", disabled: !able.includes("deploy.retain/1") });
     return [
       field("w-days", "Renew so many days before it ends", days, "1 to 120"),
       choices("w-deploy", "Deploy", [["now", "As soon as it is issued", "Proved by a handshake at once."],

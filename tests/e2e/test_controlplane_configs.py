@@ -126,6 +126,17 @@ def test_abilities_come_from_the_agent(plane, tmp_path):
     assert payload["on_failure"] == "stop" and payload["spec"]["deploy"] == {"retain": 7}
 
 
+def test_abilities_that_an_agent_learnt_come_with_its_inventory(plane, agent):
+    assert faults(make(plane, agent, schedule={"retain": 3})) == ["/schedule/retain"]
+    assert agent.api.put("/agent/v1/inventory", dict(INVENTORY, capabilities=["deploy.retain/1", 7])).code == "schema"
+    assert agent.api.put("/agent/v1/inventory", dict(INVENTORY, capabilities=["deploy.retain/1"])).status == 204
+    assert plane.op.get(f"/api/v1/agents/{agent.id}")["capabilities"] == ["deploy.retain/1"]
+    assert agent.api.put("/agent/v1/inventory", INVENTORY).status == 204
+    assert plane.op.get(f"/api/v1/agents/{agent.id}")["capabilities"] == ["deploy.retain/1"], "not said is not changed"
+    assert faults(make(plane, agent, schedule={"retain": 21})) == ["/schedule/retain"]
+    assert make(plane, agent, schedule={"retain": 20}).status == 201
+
+
 @pytest.mark.parametrize("body,code", [({}, "schema"), ({"agent_id": "agt_x", "target": TARGET}, "not-found"),
                                        ({"agent_id": "agt_x"}, "schema"), ({"agent_id": "agt_x", "target": TARGET, "extra": 1}, "schema")])
 def test_bad_requests(plane, body, code):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The five tests every deployer passes (docs/TESTING.md), on the real server."""
+import json
 import os
 import stat
 import subprocess
@@ -43,6 +44,25 @@ def test_deploying_again_changes_nothing(world):
     assert job["state"] == "skipped", job
     assert (_fingerprint(world.server), os.stat(world.server.cert).st_ino) == before
     assert world.server.served() == world.server.installed()
+
+
+def test_a_configuration_says_how_many_versions_are_kept(world):
+    def kept():
+        found = list(world.agent.state.rglob("target.json"))
+        return len(json.loads(found[0].read_text())["generations"]) if found else 0
+
+    until(lambda: world.plane.json("targets")["targets"], 30, "the first scan")
+    config = world.plane.json("configs", "add", "--agent", world.agent.id, "--target", world.server.target, "--retain", "5")
+    assert config["schedule"]["retain"] == 5
+    for _ in range(5):
+        job = world.plane.wait_job(world.plane.json("configs", "run", config["id"])["job_id"])
+        assert job["state"] == "succeeded", job
+    assert kept() == 5, "not the 3 of deploy.retain"
+    job = world.plane.wait_job(world.plane.action("rollback", "--cert", config["certificate_id"]))
+    assert job["state"] == "succeeded" and kept() == 5, job
+    assert world.plane.run("configs", "edit", config["id"], "--retain", "2", check=False).returncode == 0
+    job = world.plane.wait_job(world.plane.action("deploy", "--cert", config["certificate_id"]))
+    assert job["state"] == "succeeded" and kept() == 2, job
 
 
 def test_a_configuration_that_does_not_parse_is_refused(world):

@@ -63,6 +63,7 @@ static void every_type_is_read(void **state)
               "  write_roots: [/, /srv/tls/]\n"
               "  webroots: {www-root: /var/www/html/, b: /srv/b}\n"
               "  limits: {orders_per_day: 10000}\n"
+              "  retain_max: 7\n"
               "deploy: {deadline: 600, retain: 1}\n"
               "log: {level: debug}\n",
               &config);
@@ -82,6 +83,7 @@ static void every_type_is_read(void **state)
     assert_int_equal(config.policy.n_webroots, 2);
     assert_string_equal(clm_policy_find_webroot(&config.policy, "www-root")->path, "/var/www/html");
     assert_int_equal(config.policy.orders_per_day, 10000);
+    assert_int_equal(config.policy.retain_max, 7);
     assert_int_equal(config.deploy.deadline_s, 600);
     assert_string_equal(config.log.level, "debug");
     clm_config_done(&config);
@@ -147,6 +149,7 @@ static const struct {
     {"control_plane: {poll_wait: [1]}\n", "must be a whole number, not a list"},
     {"deploy: {retain: 0}\n", "f:1:18: 'deploy.retain': 0 is out of range 1..20 versions"},
     {"deploy: {retain: }\n", "'deploy.retain': must be a whole number, not nothing"},
+    {"policy: {retain_max: 21}\n", "21 is out of range 1..20 versions"},
     {"policy: {limits: {orders_per_day: 10001}}\n", "10001 is out of range 0..10000"},
     {"scan: {probe: yes}\n",
      "f:1:15: 'scan.probe': must be true or false without quotes, not 'yes'"},

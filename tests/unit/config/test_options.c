@@ -135,6 +135,7 @@ static void defaults_are_those_of_the_headers(void **state)
     assert_false(config.policy.probe_remote);
     assert_int_equal(config.policy.deploys_per_target_per_day, 24);
     assert_int_equal(config.policy.orders_per_day, 50);
+    assert_int_equal(config.policy.retain_max, 20);
     assert_int_equal(config.deploy.deadline_s, 30);
     assert_int_equal(config.deploy.retain, 3);
     assert_int_equal(config.deploy.expiring_days, 21);

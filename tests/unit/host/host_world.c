@@ -130,6 +130,7 @@ static void allow(struct host_world *world)
     policy->webroot_from_scan = true;
     policy->deploys_per_target_per_day = 3;
     policy->orders_per_day = 5;
+    policy->retain_max = 10;
     world->config.deploy.deadline_s = 1;
     world->config.deploy.retain = 3;
 }

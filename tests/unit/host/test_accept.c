@@ -211,6 +211,12 @@ static void the_local_policy_has_the_last_word(void **state)
                            "\"dns\":[\"www.example.com\"]},\"key\":{\"type\":\"ec-p256\"},"
                            "\"dcv\":{\"method\":\"http-01\",\"webroot_ref\":\"nowhere\"}}"),
             "E_POLICY", "policy.webroots");
+    refused(world,
+            host_world_job(world, "order", SITE, 1,
+                           "{\"certificate_id\":\"crt_01J9ZK3W5V7M2Q8R4T6Y0X1B3C\",\"sans\":{"
+                           "\"dns\":[\"www.example.com\"]},\"key\":{\"type\":\"ec-p256\"},"
+                           "\"on_issue\":\"deploy\",\"deploy\":{\"retain\":11}}"),
+            "E_POLICY", "policy.retain_max");
 }
 
 static void a_flood_of_good_jobs_is_stopped(void **state)
