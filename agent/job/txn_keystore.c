@@ -123,13 +123,43 @@ static bool holds(const struct opened *o, const struct clm_txn_maker *maker, str
            clm_txn_is_same_key(key, maker->key);
 }
 
+/* Entry i of both, as the server will see it: name, kind and chain. */
+static bool is_same_entry(const struct clm_keystore *a, const struct clm_keystore *b, size_t i)
+{
+    const struct clm_keystore_entry *x = clm_keystore_entry(a, i);
+    const struct clm_keystore_entry *y = clm_keystore_entry(b, i);
+    bool same = strcmp(x->alias, y->alias) == 0 && x->kind == y->kind && x->n_certs == y->n_certs;
+
+    for (size_t k = 0; same && k < x->n_certs; k++) {
+        size_t x_len = 0;
+        size_t y_len = 0;
+        const uint8_t *x_der = clm_keystore_cert_der(a, i, k, &x_len);
+        const uint8_t *y_der = clm_keystore_cert_der(b, i, k, &y_len);
+
+        same = x_len == y_len && memcmp(x_der, y_der, x_len) == 0;
+    }
+    return same;
+}
+
+/* No entry is lost, and none reads otherwise. A PKCS#12 may show one more at its end: an issuer that
+ * another of the same name hides. */
+static bool keeps_all(const struct clm_keystore *before, const struct clm_keystore *after)
+{
+    size_t n = clm_keystore_count(before);
+    bool kept = clm_keystore_count(after) >= n;
+
+    for (size_t i = 0; kept && i < n; i++) {
+        kept = is_same_entry(before, after, i);
+    }
+    return kept;
+}
+
 /* What was written is opened again, as the server will: nothing else proves that it can be. */
 static enum clm_code check_written(const struct clm_txn_maker *maker, const struct clm_step *step,
                                    const struct opened *before, const struct clm_buf *data,
                                    struct clm_err *err)
 {
     CLM_CLEANUP(opened_done) struct opened again = OPENED_INIT;
-    size_t want = clm_keystore_count(before->store);
     enum clm_code code =
         clm_buf_add(&again.password, before->password.data, before->password.len, err);
 
@@ -143,12 +173,12 @@ static enum clm_code check_written(const struct clm_txn_maker *maker, const stru
     if (code != CLM_OK) {
         return clm_err_wrap(err, code, "the new keystore, opened again");
     }
-    if (!holds(&again, maker, NULL) || clm_keystore_count(again.store) < want) {
+    if (!holds(&again, maker, NULL) || !keeps_all(before->store, again.store)) {
         /* PKCS#12 finds issuers by name, as Java does: the first of that name wins. */
         return clm_err_set(
             err, CLM_E_CONFLICT,
             "the new keystore, opened again, shows another key or chain than was put "
-            "into it: does another entry hold an issuer of the same name?");
+            "into it or was there: does another entry hold an issuer of the same name?");
     }
     return CLM_OK;
 }
