@@ -109,6 +109,7 @@ static enum clm_code recover_once(struct clm_host *host, struct clm_err *err)
     if (host->recovered == NULL) {
         host->recovered = clm_json_new_array();
         code = clm_host_recover(host, false, host->recovered, err);
+        clm_host_sweep_keys(host);
     }
     return code;
 }

@@ -120,6 +120,9 @@ CLM_MUST_USE enum clm_code clm_host_bundle_take(struct clm_host_call *call,
                                                 struct clm_cert_info *out_leaf,
                                                 struct clm_err *err);
 
+/* Removes keys of orders that came to nothing; what cannot be removed stays for the next time. */
+void clm_host_sweep_keys(struct clm_host *host);
+
 /* Passwords for plans; borrows host. secrets.c */
 struct clm_secret_source clm_host_secrets(struct clm_host *host);
 

@@ -262,6 +262,7 @@ enum clm_code clm_host_op_close(struct clm_host_call *call, struct clm_err *err)
     }
     if (code == CLM_OK && record.result == NULL) {
         code = keep_result(call->host, &record, result, err);
+        clm_host_sweep_keys(call->host);
     }
     clm_job_envelope_done(&job);
     clm_job_record_done(&record);

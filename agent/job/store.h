@@ -64,6 +64,26 @@ CLM_MUST_USE enum clm_code clm_store_key_get(struct clm_store *store, const char
 CLM_MUST_USE enum clm_code clm_store_key_remove(struct clm_store *store, const char *key_ref,
                                                 struct clm_err *err);
 
+#define CLM_STORE_KEY_LIFE_S (90LL * 86400) /* then a key goes that no bundle was made of */
+
+/* Did the order that a key was made for end without a certificate? meta: of clm_store_key_put(). */
+typedef bool (*clm_store_key_ended_fn)(void *arg, const struct clm_json *meta);
+
+/*
+ * clm_store_key_sweep() - removes waiting keys that nobody waits for
+ *
+ * In      has_ended  asked for each key, with arg
+ * Out     out_removed  their references are appended
+ * Effect  A key goes if its order has ended so and it is not the newest of its certificate (member
+ *         certificate_id of its meta), whose request may be sent again; and after CLM_STORE_KEY_LIFE_S
+ *         in any case. One that a bundle was made of never goes.
+ * Errors  if a bundle cannot be read, nothing is removed. A key that cannot be read stays.
+ */
+CLM_MUST_USE enum clm_code clm_store_key_sweep(struct clm_store *store,
+                                               clm_store_key_ended_fn has_ended, void *arg,
+                                               int64_t now_s, struct clm_strs *out_removed,
+                                               struct clm_err *err);
+
 /* ---- bundles: a certificate with its key, complete and durable before any target changes ---- */
 
 /*

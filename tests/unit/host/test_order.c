@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
@@ -208,6 +209,71 @@ static void no_reply_ever_holds_a_private_key(void **state)
     clm_json_free(reply);
 }
 
+/* As the network half closes an order. */
+static void close_order(struct host_world *world, const char *job_id, const char *outcome)
+{
+    struct clm_json *body = body_of(job_id);
+
+    clm_json_set_str(clm_json_set_object(body, "result"), "outcome", outcome);
+    assert_int_equal(host_world_ask(world, CLM_OP_CLOSE, body, NULL), CLM_OK);
+}
+
+static bool is_waiting(const struct host_world *world, const char *job_id)
+{
+    char path[PATH_MAX + 128];
+
+    (void)snprintf(path, sizeof(path), "%s/host/keys/key_%s/key.pem", world->state_dir,
+                   job_id + strlen("job_"));
+    return clm_fs_exists(path) != 0;
+}
+
+static void the_key_of_an_order_that_came_to_nothing_goes(void **state)
+{
+    struct host_world *world = *state;
+    struct clm_test_leaf leaf = {.key = NULL};
+    struct clm_key *key;
+    char jobs[4][CLM_ID_SIZE];
+    char sha256[65];
+
+    for (int64_t i = 0; i < 4; i++) {
+        host_world_accept(world, "order", SITE, i + 1, ORDER, jobs[i]);
+        ask_csr(world, jobs[i], sha256);
+    }
+    key = waiting_key(world, jobs[1]);
+    clm_test_leaf_for_key(world->ca, "www.example.com", key, &leaf);
+    assert_int_equal(put_certificate(world, jobs[1], clm_buf_str(&leaf.full_pem)), CLM_OK);
+    close_order(world, jobs[0], "failed");
+    assert_false(is_waiting(world, jobs[0]));
+    close_order(world, jobs[1], "failed"); /* issued, and not deployed */
+    assert_true(is_waiting(world, jobs[1]));
+    assert_true(is_waiting(world, jobs[2])); /* not over */
+    close_order(world, jobs[3], "canceled");
+    assert_true(is_waiting(world, jobs[3])); /* the last request may be sent again */
+    close_order(world, jobs[2], "failed");
+    assert_false(is_waiting(world, jobs[2]));
+    clm_test_leaf_done(&leaf);
+    clm_key_free(key);
+}
+
+static void old_keys_go_when_the_host_half_starts(void **state)
+{
+    struct host_world *world = *state;
+    const struct timespec times[2] = {{.tv_sec = world->now_s - 91 * 86400},
+                                      {.tv_sec = world->now_s - 91 * 86400}};
+    char path[PATH_MAX + 128];
+    char job_id[CLM_ID_SIZE];
+    char sha256[65];
+
+    host_world_accept(world, "order", SITE, 1, ORDER, job_id);
+    ask_csr(world, job_id, sha256);
+    (void)snprintf(path, sizeof(path), "%s/host/keys/key_%s/key.pem", world->state_dir,
+                   job_id + strlen("job_"));
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    host_world_restart(world);
+    assert_int_equal(host_world_ask(world, CLM_OP_STATUS, clm_json_new_object(), NULL), CLM_OK);
+    assert_false(is_waiting(world, job_id));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +285,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_certificate_no_deployment, setup, teardown),
         cmocka_unit_test_setup_teardown(a_job_of_another_type_makes_no_key, setup, teardown),
         cmocka_unit_test_setup_teardown(no_reply_ever_holds_a_private_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_key_of_an_order_that_came_to_nothing_goes, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(old_keys_go_when_the_host_half_starts, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("order", tests, NULL, NULL);
