@@ -113,7 +113,7 @@ static void an_order_is_read_whole(void **state)
               "'dcv':{'method':'http-01','webroot_ref':'www-root'},'on_issue':'deploy',"
               "'deploy':{'verify':{'connect':'[::1]:8443','sni':'Example.com','retries':7,"
               "'timeout_s':3},'pre_checks':{'expect_current_sha256':'" SHA_A
-              "','require_config_valid':false},'bake_s':60,'retain':20}}");
+              "','require_config_valid':false},'bake_s':60}}");
     assert_int_equal(r.spec.type, CLM_JOB_TYPE_ORDER);
     assert_string_equal(order->certificate_id, CRT);
     assert_string_equal(order->order_id, ORD);
@@ -139,7 +139,6 @@ static void an_order_is_read_whole(void **state)
     assert_string_equal(order->deploy.pre_checks.expect_current_sha256, SHA_A);
     assert_false(order->deploy.pre_checks.require_config_valid);
     assert_int_equal(order->deploy.bake_s, 60);
-    assert_int_equal(order->deploy.retain, 20);
     read_done(&r);
 }
 
@@ -213,8 +212,6 @@ static void bad_orders_are_refused(void **state)
          "dcv: 'webroot_ref': '/var/www' is not a name"},
         {ORDER(",'deploy':{'chain_pem':'x'}"), CLM_E_PARSE, "deploy: "},
         {ORDER(",'deploy':{'bake_s':3601}"), CLM_E_LIMIT, "deploy: "},
-        {ORDER(",'deploy':{'retain':21}"), CLM_E_LIMIT, "retain"},
-        {ORDER(",'deploy':{'retain':0}"), CLM_E_LIMIT, "retain"},
         {ORDER(",'deploy':{'verify':{'connect':'a'}}"), CLM_E_INVAL,
          "deploy: verify: 'connect': 'a' is not of the form address:port"},
     };
@@ -242,7 +239,7 @@ static void a_deployment_is_read_whole(void **state)
                      "'verify':{'connect':'127.0.0.1:443','sni':'www.example.com',"
                      "'expect_sha256':'" SHA_A "','retries':5,'timeout_s':10},"
                      "'pre_checks':{'expect_current_sha256':null,'require_config_valid':true},"
-                     "'bake_s':60,'retain':1"));
+                     "'bake_s':60"));
     assert_string_equal(deploy->sha256, SHA_A);
     assert_string_equal(deploy->chain_pem, "-----BEGIN");
     assert_string_equal(deploy->key_ref, KEY);
@@ -252,7 +249,6 @@ static void a_deployment_is_read_whole(void **state)
     assert_string_equal(deploy->how.verify.expect_sha256, SHA_A);
     assert_null(deploy->how.pre_checks.expect_current_sha256);
     assert_int_equal(deploy->how.bake_s, 60);
-    assert_int_equal(deploy->how.retain, 1);
     read_done(&r);
     must_read(&r, "deploy", DEPLOY(",'hooks':null"));
     assert_null(deploy->store_cert);
@@ -306,7 +302,6 @@ static void bad_deployments_are_refused(void **state)
         {DEPLOY(",'pre_checks':{'expect_current_sha256':'x'}"), CLM_E_INVAL, "pre_checks: "},
         {DEPLOY(",'pre_checks':{'require_config_valid':'x'}"), CLM_E_PARSE, "pre_checks: "},
         {DEPLOY(",'bake_s':-1"), CLM_E_LIMIT, "bake_s"},
-        {DEPLOY(",'retain':21"), CLM_E_LIMIT, "retain"},
     };
 
     (void)state;
