@@ -4,6 +4,7 @@
 #include "agent/run/inventory.h"
 #include "agent/run/inventory_files.h"
 #include "agent/run/job.h"
+#include "agent/run/sender.h"
 
 enum clm_code clm_job_scan(struct clm_job *job, struct clm_err *err)
 {
@@ -18,6 +19,11 @@ enum clm_code clm_job_scan(struct clm_job *job, struct clm_err *err)
                  NULL);
     if (code == CLM_OK) {
         clm_json_set_copy(clm_job_effects(job), "inventory", summary);
+    }
+    /* Who asked for the scan sees what it found when the job is over. */
+    if (code == CLM_OK &&
+        clm_sender_drain(job->world->config, job->world->api, "", &why) != CLM_OK) {
+        clm_log_info("inventory waits: %s", why.msg);
     }
     if (code == CLM_OK &&
         clm_inventory_files_take(job->world->config, job->world->link, job->world->api,

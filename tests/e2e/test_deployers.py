@@ -46,6 +46,18 @@ def test_deploying_again_changes_nothing(world):
     assert world.server.served() == world.server.installed()
 
 
+def test_an_order_that_cannot_be_proved_does_not_hold_up_the_next(world):
+    in_the_way = world.server.www / ".well-known"
+    in_the_way.write_text("no directory")
+    job, cert = world.order()
+    assert job["state"] in ("failed", "rejected"), job
+    assert "dcv.write" in json.dumps(job["result"]["steps"]), job
+    in_the_way.unlink()
+    job = world.plane.wait_job(world.plane.action("order", "--cert", cert))
+    assert job["state"] == "succeeded", job
+    assert world.plane.json("certs", "show", cert)["state"] == "verified"
+
+
 def test_a_configuration_says_how_many_versions_are_kept(world):
     def kept():
         found = list(world.agent.state.rglob("target.json"))

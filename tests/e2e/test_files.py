@@ -216,10 +216,15 @@ def test_a_restart_by_somebody_else_is_waited_for(files):
     old = shop.served()
     files.declare(files.pair(reload="none"))
     files.up()
-    job, _ = files.order()
+    job, cert = files.order()
     assert job["state"] == "succeeded", job
     assert "waiting_for_restart" in json.dumps(job), job
     new = leaf_sha256(shop.cert)
+    shown = files.plane.json("certs", "show", cert)
+    assert (shown["state"], shown["waiting_sha256"]) == ("waiting_for_restart", new), shown
+    job = files.plane.wait_job(files.plane.action("verify", "--cert", cert))
+    assert job["state"] == "failed" and job["result"]["effects"]["state"] == "waiting_for_restart", job
+    assert files.plane.json("certs", "show", cert)["state"] == "waiting_for_restart"
     assert shop.served() == old != new
     files.agent.run("scan", "--now", check=False)
 
@@ -238,6 +243,8 @@ def test_a_restart_by_somebody_else_is_waited_for(files):
     until(lambda: shop.served() == new, what="the restart")
     files.plane.wait_job(files.plane.action("scan", "--agent", files.agent.id))
     until(lambda: state()[0] == "ok", what="status to be at ease again")
+    until(lambda: files.plane.json("certs", "show", cert)["state"] == "verified", what="the inventory to arrive")
+    assert files.plane.json("certs", "show", cert)["current_sha256"] == new
     last = files.agent.json("history", "file:shop")["transactions"][0]
     assert last["result"] == "succeeded" and last["proved"], last
 

@@ -529,7 +529,8 @@ static void validation_files_are_removed_on_request(void **state)
     assert_string_equal(job_world_ops(f), "job_accept dcv_remove close status ");
 }
 
-static void scan_spools_what_is_new(void **state)
+/* A scan whose inventory is answered so; what waits in the spool after it. */
+static size_t scan(struct fixture *f, int status)
 {
     static const struct host_row host[] = {
         {CLM_OP_JOB_ACCEPT, NULL, NULL, ACCEPTED("scan", "{}"), NULL, 0},
@@ -538,20 +539,32 @@ static void scan_spools_what_is_new(void **state)
          "\"services\":[],\"errors\":[]}",
          NULL, 0},
     };
-    static const struct exchange cp[] = {
+    const struct exchange cp[] = {
         LEASE,
+        {"PUT", "/inventory", "deploy.retain/1", status, NULL, NULL, NULL, NULL, 0},
         {"PUT", "/inventory/files/", "\"last\":true", 204, NULL, NULL, NULL, NULL, 0},
         RESULT("\"changed\":true")};
-    struct fixture *f = *state;
-    char path[PATH_MAX];
 
     job_world_offer(f, "scan");
     job_world_host(f, host, N(host));
     assert_int_equal(job_world_run(f, cp, N(cp)), CLM_JOB_EXIT_OK);
     assert_string_equal(job_world_ops(f), "job_accept scan status certs close status ");
-    assert_int_equal(job_world_spooled(f), 1);
+    return job_world_spooled(f);
+}
+
+static void scan_tells_what_is_new_before_its_end(void **state)
+{
+    struct fixture *f = *state;
+    char path[PATH_MAX];
+
+    assert_int_equal(scan(f, 204), 0);
     assert_int_equal(clm_net_path(&f->home.config, path, NULL, "inventory.json"), CLM_OK);
     assert_int_equal(clm_fs_exists(path), 1);
+}
+
+static void an_inventory_that_does_not_arrive_is_kept(void **state)
+{
+    assert_int_equal(scan(*state, 0), 1);
 }
 
 int main(void)
@@ -579,7 +592,8 @@ int main(void)
         WITH(stopped_job_goes_on_where_it_was),
         WITH(validation_files_are_written_for_a_job_of_their_own),
         WITH(validation_files_are_removed_on_request),
-        WITH(scan_spools_what_is_new),
+        WITH(scan_tells_what_is_new_before_its_end),
+        WITH(an_inventory_that_does_not_arrive_is_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
