@@ -312,6 +312,9 @@ static void locate_elsewhere(const struct clm_mounts *mounts, const char *path, 
     bool has_mount = find_mount(&mounts->theirs, real, &mount);
 
     clm_process_path(mounts->process, real, out->read, sizeof(out->read));
+    if (mounts->process->has_own_mounts && try_host(mounts, real, out)) {
+        return; /* only mounts elsewhere differ: a service's sandbox, its or ours */
+    }
     if (has_mount && is_layer(mount.type)) {
         (void)snprintf(out->why, sizeof(out->why),
                        "'%.200s' is in the container's own file system (%.16s), which is lost with "
@@ -320,7 +323,7 @@ static void locate_elsewhere(const struct clm_mounts *mounts, const char *path, 
         return;
     }
     if (mounts->process->has_own_mounts) {
-        if (!try_host(mounts, real, out) && has_mount) {
+        if (has_mount) {
             find_host(mounts, &mount, real, out);
         }
     } else {

@@ -74,6 +74,9 @@ static void a_file_is_found_by_a_name_of_ours_or_there_is_a_reason(void **state)
          "single file mounted there"},
         {DISK "21 20 8:1 " FILE " " FILE " ro - ext4 /dev/sda1 rw\n", DISK, FILE, "",
          "single file mounted there"},
+        /* a service's sandbox on a host whose own root is made of layers: the very same file */
+        {"20 1 0:50 / / rw - overlay overlay rw\n", "30 1 0:50 / / rw - overlay overlay rw\n", FILE,
+         FILE, ""},
         /* an image's layers */
         {"20 1 0:50 / / rw - overlay overlay rw,lowerdir=/a\n",
          DISK "31 20 0:50 / /var/lib/x/merged rw - overlay overlay rw\n", "/var/lib/x/merged" FILE,
