@@ -89,9 +89,10 @@ enum clm_code clm_cert_gate_anchor(const struct clm_bundle *bundle, const void *
     if (code == CLM_OK) {
         code = clm_cert_chain_from_pem(all.data, all.len, &chain, err);
     }
-    if (code == CLM_OK) {
-        code = find_anchor(chain, pem, len, now_s, skew_s, err);
+    if (code != CLM_OK) {
+        return code;
     }
+    code = find_anchor(chain, pem, len, now_s, skew_s, err);
     if (code != CLM_E_CRYPTO) {
         return code;
     }

@@ -90,7 +90,7 @@ void clm_pkcs12_kdf(enum clm_digest digest, enum clm_kdf_id id, const struct clm
     uint8_t diversifier[CLM_DIGEST_BLOCK_MAX];
     uint8_t text[CLM_KDF_SALT_MAX + 2 * CLM_KDF_PASSWORD_MAX + 2 + 2 * CLM_DIGEST_BLOCK_MAX] = {0};
     uint8_t a[CLM_DIGEST_SIZE_MAX];
-    uint8_t b[CLM_DIGEST_BLOCK_MAX];
+    uint8_t b[CLM_DIGEST_BLOCK_MAX] = {0};
     size_t size = clm_digest_size(digest);
     size_t block = clm_digest_block(digest);
     struct clm_digest_ctx ctx;

@@ -68,37 +68,42 @@ static void put_lines(struct clm_json *obj, const struct clm_buf *output)
 }
 
 /* Runs the tests that a deployment would run first: they read only. */
+static enum clm_code run_test(const struct clm_io *io, const struct clm_strs *words,
+                              struct clm_json *tests, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf output = CLM_BUF_INIT(CLM_PROC_OUTPUT_MAX);
+    const char **argv = calloc(words->n + 1, sizeof(*argv));
+    int status = 0;
+
+    if (argv == NULL) {
+        return clm_err_set(err, CLM_E_NOMEM, "arguments");
+    }
+    for (size_t k = 0; k < words->n; k++) {
+        argv[k] = words->v[k];
+    }
+    enum clm_code code = io->run(io->ctx, argv, TEST_TIMEOUT_MS, &status, &output, err);
+    free(argv);
+    if (code == CLM_OK) {
+        struct clm_json *one = clm_json_add_object(tests);
+
+        clm_json_set_str(one, "program", words->v[0]);
+        clm_json_set_int(one, "status", status);
+        put_lines(one, &output);
+    }
+    return code;
+}
+
 static enum clm_code run_tests(struct clm_host_call *call, const struct clm_plan *plan,
                                struct clm_err *err)
 {
-    const struct clm_io *io = call->host->io;
     struct clm_json *tests = clm_json_set_array(call->reply, "tests");
     enum clm_code code = CLM_OK;
 
     for (size_t i = 0; i < plan->n_steps && code == CLM_OK; i++) {
-        CLM_CLEANUP(clm_buf_done) struct clm_buf output = CLM_BUF_INIT(CLM_PROC_OUTPUT_MAX);
-        const struct clm_strs *words = &plan->steps[i].argv;
-        const char **argv;
-        struct clm_json *one;
-        int status = 0;
+        const struct clm_step *step = &plan->steps[i];
 
-        if (plan->steps[i].kind != CLM_STEP_CHECK || words->n == 0) {
-            continue;
-        }
-        argv = calloc(words->n + 1, sizeof(*argv));
-        if (argv == NULL) {
-            return clm_err_set(err, CLM_E_NOMEM, "arguments");
-        }
-        for (size_t k = 0; k < words->n; k++) {
-            argv[k] = words->v[k];
-        }
-        code = io->run(io->ctx, argv, TEST_TIMEOUT_MS, &status, &output, err);
-        free(argv);
-        if (code == CLM_OK) {
-            one = clm_json_add_object(tests);
-            clm_json_set_str(one, "program", words->v[0]);
-            clm_json_set_int(one, "status", status);
-            put_lines(one, &output);
+        if (step->kind == CLM_STEP_CHECK && step->argv.n > 0) {
+            code = run_test(call->host->io, &step->argv, tests, err);
         }
     }
     return code;

@@ -40,9 +40,12 @@ static bool begins(const struct head *h, const char *bytes, size_t len)
 /* SEQUENCE { INTEGER 3, SEQUENCE { OID data or signedData: nothing else begins like this. */
 static bool detect(const uint8_t *data, size_t len)
 {
-    struct head h = {.p = data,
-                     .end = data == NULL ? NULL : data + (len < DETECT_SIZE ? len : DETECT_SIZE)};
+    struct head h = {.p = data, .end = data};
 
+    if (data == NULL) {
+        return false;
+    }
+    h.end += len < DETECT_SIZE ? len : DETECT_SIZE;
     if (!enter(&h, CLM_DER_SEQUENCE) || !begins(&h, "\x02\x01\x03", 3)) {
         return false;
     }
