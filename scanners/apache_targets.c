@@ -212,7 +212,8 @@ static enum clm_code find_target(struct clm_service *service, const struct clm_a
     }
     target = clm_service_add_target(service);
     if (target == NULL) {
-        return clm_err_set(err, CLM_E_NOMEM, "target");
+        (void)clm_err_set(err, CLM_E_NOMEM, "target");
+        return CLM_E_NOMEM;
     }
     *out = target;
     target->manageable = true;

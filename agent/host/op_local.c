@@ -57,7 +57,9 @@ static void put_lines(struct clm_json *obj, const struct clm_buf *output)
 
         (void)snprintf(line, sizeof(line), "%.*s", (int)(len < 500 ? len : 500), at);
         for (char *c = line; *c != '\0'; c++) {
-            *c = (unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c;
+            if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+                *c = ' ';
+            }
         }
         if (len > 0) {
             clm_json_add_str(lines, line);

@@ -119,13 +119,33 @@ static void conclude(struct clm_json *reply, struct clm_json *effects, const str
     clm_json_set_bool(error, "retryable", false);
 }
 
+static enum clm_code answer_recheck(struct clm_host_call *call, const struct clm_job_envelope *job,
+                                    const struct clm_spec_recheck *recheck, struct clm_err *err)
+{
+    struct clm_json *effects;
+    struct tally tally = {.n = 0};
+    enum clm_code code;
+
+    (void)clm_json_set_array(call->reply, "steps");
+    effects = clm_json_set_object(call->reply, "effects");
+    clm_json_set_str(effects, "target", job->target);
+    tally.list = clm_json_set_array(effects, "observations");
+    code = recheck_all(call, job, recheck, &tally, err);
+    if (code != CLM_OK) {
+        return code;
+    }
+    if (clm_host_is_waiting(call->host, job->target)) { /* closes a wait that is over */
+        clm_json_set_str(effects, "state", clm_txn_result_name(CLM_TXN_WAITING));
+    }
+    conclude(call->reply, effects, &tally, recheck->fail_on_mismatch);
+    return CLM_OK;
+}
+
 enum clm_code clm_host_op_recheck(struct clm_host_call *call, struct clm_err *err)
 {
     struct clm_job_record record;
     struct clm_job_envelope job;
     struct clm_job_spec spec;
-    struct clm_json *effects;
-    struct tally tally = {.n = 0};
     enum clm_code code = clm_host_job(call, &record, &job, err);
 
     if (code != CLM_OK) {
@@ -137,17 +157,7 @@ enum clm_code clm_host_op_recheck(struct clm_host_call *call, struct clm_err *er
     } else {
         code = clm_job_spec_parse(&job, &spec, err);
         if (code == CLM_OK) {
-            (void)clm_json_set_array(call->reply, "steps");
-            effects = clm_json_set_object(call->reply, "effects");
-            clm_json_set_str(effects, "target", job.target);
-            tally.list = clm_json_set_array(effects, "observations");
-            code = recheck_all(call, &job, &spec.u.recheck, &tally, err);
-            if (code == CLM_OK) { /* closes a wait that is over */
-                if (clm_host_is_waiting(call->host, job.target)) {
-                    clm_json_set_str(effects, "state", clm_txn_result_name(CLM_TXN_WAITING));
-                }
-                conclude(call->reply, effects, &tally, spec.u.recheck.fail_on_mismatch);
-            }
+            code = answer_recheck(call, &job, &spec.u.recheck, err);
             clm_job_spec_done(&spec);
         }
     }

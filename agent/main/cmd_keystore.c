@@ -60,7 +60,7 @@ static enum clm_code check_private(const char *path, const struct stat *st, stru
 static enum clm_code read_password(const char *path, struct clm_buf *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_fs_close_p) int fd = -1;
-    struct stat st;
+    struct stat st = {.st_mode = 0};
     uint8_t *end;
     enum clm_code code = open_file(path, "password file", &fd, &st, err);
 

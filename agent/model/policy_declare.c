@@ -98,9 +98,13 @@ enum clm_code clm_policy_declare(struct clm_policy *policy, struct clm_err *err)
     const struct clm_json *tree = policy->files_tree;
     enum clm_code code = add_hooks(policy, err);
 
-    if (code == CLM_OK) {
-        policy->files = calloc(clm_json_len(tree) + 1, sizeof(*policy->files));
-        code = policy->files == NULL ? clm_err_set(err, CLM_E_NOMEM, "files") : CLM_OK;
+    if (code != CLM_OK) {
+        return code;
+    }
+    policy->files = calloc(clm_json_len(tree) + 1, sizeof(*policy->files));
+    if (policy->files == NULL) {
+        (void)clm_err_set(err, CLM_E_NOMEM, "files");
+        return CLM_E_NOMEM;
     }
     for (const struct clm_json *at = clm_json_first(tree); code == CLM_OK && at != NULL;
          at = clm_json_next(at)) {

@@ -6,6 +6,7 @@
 
 #if CLM_CURL_NUM >= 0x074d00
 
+/* NOLINTNEXTLINE(readability-non-const-parameter) the other branch writes fd */
 CURLcode clm_curl_set_ca(CURL *easy, const char *pem, int *fd)
 {
     struct curl_blob blob = {.len = strlen(pem), .flags = CURL_BLOB_COPY};

@@ -110,7 +110,7 @@ static enum clm_code turn(struct loop *l, struct clm_err *err)
         wait_ms = 1000;
     }
     bool may_rest =
-        !l->is_at_rest && wait_ms > 2 * IDLE_MS && clm_children_all(&l->agent.children) == 0;
+        !l->is_at_rest && wait_ms > 2L * IDLE_MS && clm_children_all(&l->agent.children) == 0;
     int got = poll(fds, (nfds_t)(FD_LOCAL + n), may_rest ? IDLE_MS : (int)wait_ms);
     if (got < 0 && errno != EINTR) {
         return clm_err_sys(err, errno, "wait for events");
