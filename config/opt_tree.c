@@ -3,18 +3,8 @@
 #include <string.h>
 
 #include "agent/base/str.h"
+#include "agent/model/job.h"
 #include "config/opt.h"
-
-#define ENTRY_NAME_MAX 64 /* as of every name that a job may use; protocol.md 6.4 */
-
-static bool is_entry_name(const char *name)
-{
-    size_t len = strlen(name);
-
-    return len >= 1 && len <= ENTRY_NAME_MAX &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len &&
-           strchr("._-", name[0]) == NULL;
-}
 
 /* Where and what: clm_opt_set_tree() and the values below it. */
 struct tree {
@@ -93,7 +83,7 @@ static enum clm_code fill_map(const struct tree *tree, const struct clm_yaml *ma
 static enum clm_code check_entry(const struct tree *tree, const struct clm_yaml *node,
                                  const struct clm_json *known, struct clm_err *err)
 {
-    if (!is_entry_name(tree->name)) {
+    if (!clm_job_name_is_valid(tree->name)) {
         return refuse(tree, node, "is not a name of a-z, 0-9 and ._-", err);
     }
     if (clm_yaml_kind(node) != (tree->opt->is_list ? CLM_YAML_LIST : CLM_YAML_MAP)) {

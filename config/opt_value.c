@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/str.h"
+#include "agent/model/job.h"
 #include "agent/model/names.h"
 #include "agent/model/policy.h"
 #include "agent/model/target.h"
@@ -43,9 +45,9 @@ const char *clm_opt_type_words(const struct clm_opt *opt)
     case CLM_OPT_MAP:
         return "map of names to absolute paths";
     case CLM_OPT_TREE:
-        return "map of names to maps";
+        break;
     }
-    return "value";
+    return "map of names to maps";
 }
 
 /* ---- forms: each says what is wrong, or writes the text as it is kept ---- */
@@ -54,7 +56,7 @@ static bool consists_of(const char *text, const char *set, size_t max)
 {
     size_t len = strlen(text);
 
-    return len >= 1 && len <= max && strspn(text, set) == len;
+    return len <= max && strspn(text, set) == len;
 }
 
 static const char *normalise_path(const char *text, char *dst)
@@ -150,19 +152,17 @@ static const char *normalise(const struct clm_opt *opt, const char *text, char *
                    ? NULL
                    : "is not the name of a user or group";
     case CLM_FORM_PROXY:
-        return text[0] == '\0' ? NULL : check_proxy(text);
+        break;
     }
-    return NULL;
+    return check_proxy(text);
 }
 
-static enum clm_code list_choices(const struct clm_opt *opt, struct clm_buf *out)
+/* As many as there is room for. */
+static void list_choices(const struct clm_opt *opt, struct clm_buf *out)
 {
-    enum clm_code code = CLM_OK;
-
-    for (size_t i = 0; opt->choices[i] != NULL && code == CLM_OK; i++) {
-        code = clm_buf_addf(out, NULL, "%s%s", i == 0 ? "" : ", ", opt->choices[i]);
+    for (size_t i = 0; opt->choices[i] != NULL; i++) {
+        clm_ignore(clm_buf_addf(out, NULL, "%s%s", i == 0 ? "" : ", ", opt->choices[i]));
     }
-    return code;
 }
 
 /* Checks the text of a scalar, an element or an entry; dst of VALUE_SIZE. */
@@ -187,10 +187,8 @@ static enum clm_code check_text(const struct clm_opt *opt, const char *text,
     if (fault != NULL && opt->choices != NULL) {
         CLM_CLEANUP(clm_buf_done) struct clm_buf known = CLM_BUF_INIT(300);
 
-        if (list_choices(opt, &known) == CLM_OK) {
-            return REFUSE(place, err, "'%.60s' is not one of %s", opt->key, text,
-                          clm_buf_str(&known));
-        }
+        list_choices(opt, &known);
+        return REFUSE(place, err, "'%.60s' is not one of %s", opt->key, text, clm_buf_str(&known));
     }
     if (fault != NULL) {
         return REFUSE(place, err, "'%.200s' %s", opt->key, text, fault);
@@ -272,24 +270,18 @@ enum clm_code clm_opt_set(const struct clm_opt *opt, const char *text, bool is_p
     case CLM_OPT_BOOL:
         return set_bool(opt, text, is_plain, place, object, err);
     case CLM_OPT_LIST:
-        code = check_text(opt, text, place, value, err);
-        return code == CLM_OK ? clm_strs_add_once(at(opt, object), value, err) : code;
     case CLM_OPT_MAP:
     case CLM_OPT_TREE:
         break;
     }
-    return clm_err_set(err, CLM_E_BUG, "option '%s' is not set from one text", opt->key);
+    assert(opt->type == CLM_OPT_LIST); /* the others are not set from one text */
+    code = check_text(opt, text, place, value, err);
+    return code == CLM_OK ? clm_strs_add_once(at(opt, object), value, err) : code;
 }
 
 static size_t *count_of(const struct clm_opt *opt, void *object)
 {
     return (size_t *)(void *)((unsigned char *)object + opt->count_offset);
-}
-
-static bool is_entry_name(const char *name)
-{
-    return consists_of(name, "abcdefghijklmnopqrstuvwxyz0123456789._-", 64) &&
-           strchr("._-", name[0]) == NULL;
 }
 
 enum clm_code clm_opt_set_entry(const struct clm_opt *opt, const char *name, const char *value,
@@ -305,7 +297,7 @@ enum clm_code clm_opt_set_entry(const struct clm_opt *opt, const char *name, con
     if (code != CLM_OK) {
         return code;
     }
-    if (!is_entry_name(name)) {
+    if (!clm_job_name_is_valid(name)) {
         return REFUSE(place, err, "'%.80s' is not a name of a-z, 0-9 and ._-", opt->key, name);
     }
     for (size_t i = 0; i < *n; i++) {
@@ -428,7 +420,7 @@ enum clm_code clm_opt_show(const struct clm_opt *opt, const void *object, struct
         memcpy(&n, (const unsigned char *)object + opt->count_offset, sizeof(n));
         return show_map(*(struct clm_policy_webroot *const *)value, n, out, err);
     case CLM_OPT_TREE:
-        return clm_opt_show_tree(*(struct clm_json *const *)value, out, err);
+        break;
     }
-    return clm_err_set(err, CLM_E_BUG, "option '%s' has no known type", opt->key);
+    return clm_opt_show_tree(*(struct clm_json *const *)value, out, err);
 }

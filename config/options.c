@@ -461,6 +461,15 @@ static const struct clm_opt options[] = {
      .text = "At most as many versions of a target may a job ask to keep. What jobs do not say is "
              "said by deploy.retain.",
      .since = "0.1.0"},
+    {.key = "policy.allow_leave",
+     .type = CLM_OPT_BOOL,
+     AT(policy.allow_leave),
+     SIZE(policy.allow_leave),
+     .fallback = "false",
+     .text =
+         "A job may ask that a new certificate whose reload or proof failed stays in place, for "
+         "somebody to look at it. Otherwise the old one is always put back.",
+     .since = "0.1.0"},
     {.key = "policy.limits.deploys_per_target_per_day",
      .type = CLM_OPT_INT,
      AT(policy.deploys_per_target_per_day),

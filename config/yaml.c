@@ -10,6 +10,7 @@
 
 #include <yaml.h>
 
+#include "agent/base/crc32c.h"
 #include "agent/base/str.h"
 #include "config/yaml_node.h"
 
@@ -21,6 +22,7 @@ struct reader {
     size_t depth;
     size_t documents;
     char *key; /* of the entry that comes next in the innermost map */
+    uint32_t key_hash;
     size_t key_line;
     size_t key_column;
 };
@@ -80,8 +82,12 @@ static enum clm_code take_key(struct reader *reader, const yaml_event_t *event, 
     if (strcmp(reader->key, "<<") == 0) {
         return refuse(reader, event->start_mark, "merge keys ('<<') are not allowed", err);
     }
+    if (map->n_keys >= CLM_YAML_KEYS_MAX) {
+        return refuse(reader, event->start_mark, "more than 1000 keys", err);
+    }
+    reader->key_hash = clm_crc32c(0, reader->key, strlen(reader->key));
     for (const struct clm_yaml *node = map->first; node != NULL; node = node->next) {
-        if (strcmp(node->key, reader->key) == 0) {
+        if (node->key_hash == reader->key_hash && strcmp(node->key, reader->key) == 0) {
             return clm_err_set(
                 err, CLM_E_CONFIG, "%s:%zu:%zu: key '%.80s' is given twice, first in line %zu",
                 reader->name, reader->key_line, reader->key_column, reader->key, node->key_line);
@@ -90,22 +96,26 @@ static enum clm_code take_key(struct reader *reader, const yaml_event_t *event, 
     return CLM_OK;
 }
 
-/* Puts a new node where the document is. */
-static enum clm_code add_node(struct reader *reader, const yaml_event_t *event,
-                              enum clm_yaml_kind kind, struct clm_yaml **out, struct clm_err *err)
+/* Puts a new node where the document is; NULL without memory. */
+static struct clm_yaml *add_node(struct reader *reader, const yaml_event_t *event,
+                                 enum clm_yaml_kind kind)
 {
     struct clm_yaml *parent = reader->depth == 0 ? NULL : reader->open[reader->depth - 1];
     struct clm_yaml *node = calloc(1, sizeof(*node));
 
     if (node == NULL) {
-        return no_memory(err);
+        return NULL;
     }
     node->kind = kind;
     node->line = event->start_mark.line + 1;
     node->column = event->start_mark.column + 1;
     node->key = CLM_STEAL(reader->key);
+    node->key_hash = reader->key_hash;
     node->key_line = reader->key_line;
     node->key_column = reader->key_column;
+    if (parent != NULL) {
+        parent->n_keys++;
+    }
     if (parent == NULL) {
         reader->root = node;
     } else if (parent->last == NULL) {
@@ -115,34 +125,32 @@ static enum clm_code add_node(struct reader *reader, const yaml_event_t *event,
         parent->last->next = node;
         parent->last = node;
     }
-    *out = node;
-    return CLM_OK;
+    return node;
 }
 
 static enum clm_code take_container(struct reader *reader, const yaml_event_t *event,
                                     enum clm_yaml_kind kind, struct clm_err *err)
 {
-    struct clm_yaml *node = NULL;
-    enum clm_code code;
+    struct clm_yaml *node;
 
     if (reader->depth == CLM_YAML_DEPTH_MAX) {
         return refuse(reader, event->start_mark, "nested more than 16 deep", err);
     }
-    code = add_node(reader, event, kind, &node, err);
-    if (code == CLM_OK) {
-        reader->open[reader->depth++] = node;
+    node = add_node(reader, event, kind);
+    if (node == NULL) {
+        return no_memory(err);
     }
-    return code;
+    reader->open[reader->depth++] = node;
+    return CLM_OK;
 }
 
 static enum clm_code take_scalar(struct reader *reader, const yaml_event_t *event,
                                  struct clm_err *err)
 {
-    struct clm_yaml *node = NULL;
-    enum clm_code code = add_node(reader, event, CLM_YAML_SCALAR, &node, err);
+    struct clm_yaml *node = add_node(reader, event, CLM_YAML_SCALAR);
 
-    if (code != CLM_OK || node == NULL) {
-        return code;
+    if (node == NULL) {
+        return no_memory(err);
     }
     node->is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     return copy_scalar(reader, event, &node->text, err);

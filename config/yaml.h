@@ -17,6 +17,7 @@
 #define CLM_YAML_TEXT_MAX   65536u /* bytes of a file; design.md 11 */
 #define CLM_YAML_DEPTH_MAX  16     /* design.md 11; libyaml is quadratic in flow nesting */
 #define CLM_YAML_SCALAR_MAX 4096   /* bytes; a path is at most as long */
+#define CLM_YAML_KEYS_MAX   1000 /* of one map, as of an object in JSON: each is compared with all */
 
 enum clm_yaml_kind {
     CLM_YAML_SCALAR,

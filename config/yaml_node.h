@@ -3,6 +3,8 @@
 #ifndef CLM_CONFIG_YAML_NODE_H
 #define CLM_CONFIG_YAML_NODE_H
 
+#include <stdint.h>
+
 #include "config/yaml.h"
 
 struct clm_yaml {
@@ -14,6 +16,8 @@ struct clm_yaml {
     char *key; /* NULL unless in a MAP */
     size_t key_line;
     size_t key_column;
+    uint32_t key_hash; /* so that comparing two keys mostly is comparing two numbers */
+    size_t n_keys;     /* of a MAP */
     struct clm_yaml *first;
     struct clm_yaml *last;
     struct clm_yaml *next;

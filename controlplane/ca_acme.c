@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Certificates from an ACME server (RFC 8555), http-01. Between two steps the order is known by its
- * URL alone, kept with our order; the account key is DIR/acme-<connector>.key.
+ * URL alone, kept with our order; the account key is DIR/acme-<connector>.key. The URL of its account
+ * is kept for the key and the directory: another of either has another account.
  */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,8 @@
 #define POLL_MAX_S      30
 #define POLL_FIRST_MS   25U /* most CAs decide within a second: then twice as long each time ... */
 #define POLL_QUICK      5   /* ... for so many times; after that in whole seconds */
+#define POLL_SLOWER     5   /* so many of these are longer each time; all others are POLL_MAX_S */
+#define META_KEY_SIZE   640 /* of a directory's URL, and what is before it */
 
 struct session {
     struct clm_cp_work *work;
@@ -32,6 +36,13 @@ static enum clm_code do_http(void *ctx, const struct clm_http_request *request,
     return clm_http_do(ctx, request, out, err);
 }
 
+static void come_back(struct clm_cp_work *work, uint32_t after_ms)
+{
+    if (after_ms < work->again_ms) {
+        work->again_ms = after_ms;
+    }
+}
+
 static void session_done(struct session *session)
 {
     clm_acme_free(session->acme);
@@ -42,8 +53,8 @@ static void session_done(struct session *session)
 /* Worth another try or not, as the worker understands it. */
 static enum clm_code judge(enum clm_code code, const struct clm_err *err)
 {
-    if (code == CLM_OK) {
-        return CLM_OK;
+    if (code == CLM_OK || code == CLM_E_NOMEM) { /* which is not the CA's doing */
+        return code;
     }
     return clm_acme_may_retry(err) ? CLM_E_NET : CLM_E_REMOTE;
 }
@@ -72,40 +83,48 @@ static enum clm_code open_key(struct clm_cp_work *work, struct clm_key **out_key
     return code == CLM_OK ? clm_fs_replace(path, pem.data, pem.len, 0600, err) : code;
 }
 
-static enum clm_code meta_key(const struct clm_cp_work *work, char dst[128], struct clm_err *err)
+static enum clm_code meta_key(const struct session *session, char dst[META_KEY_SIZE],
+                              struct clm_err *err)
 {
-    return clm_str_fmt(dst, 128, err, "acme-account:%s", work->connector->name);
+    char key[CLM_SHA256_HEX_SIZE];
+    enum clm_code code = clm_key_spki_sha256_hex(session->key, key, err);
+
+    return code == CLM_OK ? clm_str_fmt(dst, META_KEY_SIZE, err, "acme-account:%s:%s", key,
+                                        session->work->connector->directory)
+                          : code;
 }
 
-static enum clm_code load_account_url(struct clm_cp_work *work, struct clm_buf *out,
+static enum clm_code load_account_url(const struct session *session, struct clm_buf *out,
                                       struct clm_err *err)
 {
-    char key[128];
-    enum clm_code code = meta_key(work, key, err);
+    char key[META_KEY_SIZE];
+    enum clm_code code = meta_key(session, key, err);
 
     if (code == CLM_OK) {
-        code = clm_cp_db_get_text(work->tx->db, out, err, "SELECT value FROM meta WHERE key = ?1",
-                                  CLM_SQL(clm_sql_text(key)));
+        code =
+            clm_cp_db_get_text(session->work->tx->db, out, err,
+                               "SELECT value FROM meta WHERE key = ?1", CLM_SQL(clm_sql_text(key)));
     }
     return code == CLM_E_NOTFOUND ? CLM_OK : code;
 }
 
-static enum clm_code store_account_url(struct clm_cp_work *work, const char *url,
+static enum clm_code store_account_url(const struct session *session, const char *url,
                                        struct clm_err *err)
 {
-    char key[128];
-    enum clm_code code = meta_key(work, key, err);
+    struct clm_cp_tx *tx = session->work->tx;
+    char key[META_KEY_SIZE];
+    enum clm_code code = meta_key(session, key, err);
 
     if (code == CLM_OK) {
-        code = clm_cp_tx_begin(work->tx, true, err);
+        code = clm_cp_tx_begin(tx, true, err);
     }
     if (code == CLM_OK) {
-        code = clm_cp_db_exec(work->tx->db, err,
+        code = clm_cp_db_exec(tx->db, err,
                               "INSERT INTO meta (key, value) VALUES (?1, ?2)"
                               " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                               CLM_SQL(clm_sql_text(key), clm_sql_text(url)));
     }
-    return code == CLM_OK ? clm_cp_tx_commit(work->tx, err) : code;
+    return code == CLM_OK ? clm_cp_tx_commit(tx, err) : code;
 }
 
 /* What the configuration of the certificate asks for; "" without one. */
@@ -135,7 +154,7 @@ static enum clm_code open_session(struct clm_cp_work *work, const struct clm_cp_
         code = open_key(work, &out->key, err);
     }
     if (code == CLM_OK) {
-        code = load_account_url(work, &account_url, err);
+        code = load_account_url(out, &account_url, err);
     }
     if (code == CLM_OK) {
         code = load_profile(work, order->certificate_id, &profile, err);
@@ -161,7 +180,7 @@ static enum clm_code open_session(struct clm_cp_work *work, const struct clm_cp_
         code = judge(clm_acme_account(out->acme, &account, err), err);
     }
     if (code == CLM_OK && strcmp(clm_acme_account_url(out->acme), clm_buf_str(&account_url)) != 0) {
-        code = store_account_url(work, clm_acme_account_url(out->acme), err);
+        code = store_account_url(out, clm_acme_account_url(out->acme), err);
     }
     return code;
 }
@@ -173,25 +192,14 @@ struct found {
     size_t n;
 };
 
-static enum clm_code add_found(struct found *found, const struct clm_challenge *in,
-                               struct clm_err *err)
+static void add_found(struct found *found, const struct clm_challenge *in)
 {
-    struct clm_cp_challenge *out = &found->items[found->n];
-    enum clm_code code = clm_str_copy(out->domain, sizeof(out->domain), in->domain, err);
+    struct clm_cp_challenge *out = &found->items[found->n++];
 
-    if (code == CLM_OK) {
-        code = clm_str_fmt(out->path, sizeof(out->path), err, WELL_KNOWN "%s", in->token);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->content, sizeof(out->content), in->key_authorization, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->url, sizeof(out->url), in->url, err);
-    }
-    if (code == CLM_OK) {
-        found->n++;
-    }
-    return code;
+    (void)snprintf(out->domain, sizeof(out->domain), "%s", in->domain);
+    (void)snprintf(out->path, sizeof(out->path), WELL_KNOWN "%s", in->token);
+    (void)snprintf(out->content, sizeof(out->content), "%s", in->key_authorization);
+    (void)snprintf(out->url, sizeof(out->url), "%s", in->url);
 }
 
 static enum clm_code fetch_challenges(struct session *session, const struct clm_order *order,
@@ -205,7 +213,7 @@ static enum clm_code fetch_challenges(struct session *session, const struct clm_
         code = judge(clm_acme_challenge_http01(session->acme, order->authz.v[i], &challenge, err),
                      err);
         if (code == CLM_OK && challenge.authz_status != CLM_ISSUER_VALID) {
-            code = add_found(found, &challenge, err);
+            add_found(found, &challenge);
         }
     }
     return code;
@@ -301,7 +309,8 @@ static enum clm_code tell_ready(struct session *session, const struct clm_cp_ord
 
     for (size_t i = 0; code == CLM_OK && i < urls.n; i++) {
         code = clm_acme_challenge_ready(session->acme, urls.v[i], err);
-        if (code != CLM_OK && !clm_acme_may_retry(err)) {
+        if (code != CLM_OK && clm_acme_problem(session->acme)->type[0] != '\0' &&
+            !clm_acme_may_retry(err)) {
             /* Told before a crash, and settled: the order says how it went. */
             clm_log_debug("order '%s': challenge %zu: %s", order->id, i, err->msg);
             code = CLM_OK;
@@ -314,30 +323,43 @@ static enum clm_code tell_ready(struct session *session, const struct clm_cp_ord
     if (code == CLM_OK) {
         code = clm_cp_order_set_state(tx, order, "validating", NULL, err);
     }
-    session->work->again_ms = POLL_FIRST_MS;
-    return code == CLM_OK ? clm_cp_tx_commit(tx, err) : code;
+    if (code == CLM_OK) {
+        code = clm_cp_tx_commit(tx, err);
+    }
+    if (code == CLM_OK) {
+        come_back(session->work, POLL_FIRST_MS);
+    }
+    return code;
 }
 
 /* ---- validating: wait for the verdict, hand in the request, fetch the chain ---- */
 
+/* Waiting uses up none of the tries that are for a CA that is away, and gives back those used. */
 static enum clm_code wait_more(struct session *session, const struct clm_cp_order *order,
                                uint32_t retry_after_s, struct clm_err *err)
 {
     struct clm_cp_tx *tx = session->work->tx;
     int64_t slow = order->tries - POLL_QUICK;
-    int64_t wait_s = slow < 0 ? 0 : slow < 5 ? INT64_C(1) << slow : POLL_MAX_S;
+    int64_t wait_s = slow < 0 ? 0 : slow < POLL_SLOWER ? INT64_C(1) << slow : POLL_MAX_S;
     enum clm_code code = clm_cp_tx_begin(tx, true, err);
 
     if (retry_after_s > wait_s) {
         wait_s = retry_after_s < 3600 ? (int64_t)retry_after_s : 3600;
     }
-    if (wait_s == 0) {
-        session->work->again_ms = POLL_FIRST_MS << order->tries;
+    if (code == CLM_OK) {
+        code = clm_cp_db_exec(
+            tx->db, err,
+            "UPDATE cert_order SET next_at = ?2, tries = min(tries + 1, ?3) WHERE id = ?1",
+            CLM_SQL(clm_sql_text(order->id), clm_sql_int(tx->now_s + wait_s),
+                    clm_sql_int(POLL_QUICK + POLL_SLOWER)));
     }
     if (code == CLM_OK) {
-        code = clm_cp_order_defer(tx, order->id, tx->now_s + wait_s, err);
+        code = clm_cp_tx_commit(tx, err);
     }
-    return code == CLM_OK ? clm_cp_tx_commit(tx, err) : code;
+    if (code == CLM_OK && wait_s == 0) {
+        come_back(session->work, POLL_FIRST_MS << order->tries);
+    }
+    return code;
 }
 
 /* The CA's own words: those of the challenge that failed say more than those of the order. */
@@ -445,6 +467,6 @@ static enum clm_code step(struct clm_cp_work *work, const struct clm_cp_order *o
 
 const struct clm_cp_connector_ops clm_cp_acme_ops = {
     .name = "acme",
-    .tries_max = 20 + POLL_QUICK, /* a CA may be away for a quarter of an hour */
+    .tries_max = POLL_QUICK + POLL_SLOWER + 15, /* a CA may be away for a quarter of an hour */
     .step = step,
 };

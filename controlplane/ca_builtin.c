@@ -3,6 +3,7 @@
  * The built-in issuer: a private CA, with the same proof of control over a name as ACME has (RFC
  * 8555 8.3), fetched by the control plane itself.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/log.h"
@@ -36,17 +37,11 @@ static enum clm_code add_challenge(struct clm_cp_tx *tx, const char *order_id, c
     if (code == CLM_OK) {
         code = random_text(tx, &secret, err);
     }
-    if (code == CLM_OK) {
-        code = clm_str_copy(challenge.domain, sizeof(challenge.domain), domain, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_fmt(challenge.path, sizeof(challenge.path), err, WELL_KNOWN "%s",
-                           clm_buf_str(&token));
-    }
-    if (code == CLM_OK) { /* the form of a key authorization: token "." thumbprint */
-        code = clm_str_fmt(challenge.content, sizeof(challenge.content), err, "%s.%s",
-                           clm_buf_str(&token), clm_buf_str(&secret));
-    }
+    (void)snprintf(challenge.domain, sizeof(challenge.domain), "%s", domain);
+    (void)snprintf(challenge.path, sizeof(challenge.path), WELL_KNOWN "%s", clm_buf_str(&token));
+    /* the form of a key authorization: token "." thumbprint */
+    (void)snprintf(challenge.content, sizeof(challenge.content), "%s.%s", clm_buf_str(&token),
+                   clm_buf_str(&secret));
     return code == CLM_OK ? clm_cp_challenge_add(tx, order_id, &challenge, err) : code;
 }
 
@@ -129,21 +124,15 @@ static enum clm_code fetch(struct clm_cp_work *work, const struct clm_cp_challen
 {
     const struct clm_cp_connector *conf = work->connector;
     struct clm_http_response response = {0};
-    char url[768];
-    char connect_to[96];
-    bool is_v6 = strchr(challenge->domain, ':') != NULL;
-    enum clm_code code =
-        clm_str_fmt(url, sizeof(url), err, is_v6 ? "http://[%s]:%u%s" : "http://%s:%u%s",
-                    challenge->domain, (unsigned)conf->port, challenge->path);
+    char url[sizeof(challenge->domain) + sizeof(challenge->path) + 24];
+    char connect_to[sizeof(conf->resolve) + 24];
+    unsigned port = conf->port;
 
-    if (code == CLM_OK) {
-        code = clm_str_fmt(connect_to, sizeof(connect_to), err,
-                           strchr(conf->resolve, ':') != NULL ? "[%s]:%u" : "%s:%u", conf->resolve,
-                           (unsigned)conf->port);
-    }
-    if (code != CLM_OK) {
-        return code;
-    }
+    (void)snprintf(url, sizeof(url),
+                   strchr(challenge->domain, ':') != NULL ? "http://[%s]:%u%s" : "http://%s:%u%s",
+                   challenge->domain, port, challenge->path);
+    (void)snprintf(connect_to, sizeof(connect_to),
+                   strchr(conf->resolve, ':') != NULL ? "[%s]:%u" : "%s:%u", conf->resolve, port);
     const struct clm_http_request request = {
         .method = "GET",
         .url = url,
@@ -152,12 +141,13 @@ static enum clm_code fetch(struct clm_cp_work *work, const struct clm_cp_challen
         .connect_to = conf->resolve[0] != '\0' ? connect_to : NULL,
     };
 
-    code = clm_http_do(work->http, &request, &response, err);
+    enum clm_code code = clm_http_do(work->http, &request, &response, err);
+
     if (code == CLM_OK) {
         code = compare(challenge, &response, err);
     } else {
         (void)clm_err_wrap(err, code, "http://%s%s", challenge->domain, challenge->path);
-        code = CLM_E_NET; /* whatever it was, another try may help */
+        code = code == CLM_E_NOMEM ? code : CLM_E_NET; /* whatever it was, another try may help */
     }
     clm_buf_done(&response.body);
     return code;

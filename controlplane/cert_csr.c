@@ -2,6 +2,7 @@
 /* What "csr" of a certificate means for its names and its key: docs/csr.md. */
 #include "controlplane/cert_csr.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "agent/crypto/csr.h"
@@ -43,10 +44,8 @@ static enum clm_code take_upload(struct clm_cp_cert_draft *draft, const struct c
     if (info.key_type == CLM_KEY_OTHER) {
         return clm_err_set(err, CLM_E_INVAL, "/csr/csr_pem: its key is of none of the known types");
     }
-    code = clm_str_copy(draft->key_type, sizeof(draft->key_type), clm_key_type_name(info.key_type),
-                        err);
-    draft->in.key_type = draft->key_type;
-    return code == CLM_OK ? set_names(draft, &info.names, "the request", err) : code;
+    draft->in.key_type = clm_key_type_name(info.key_type);
+    return set_names(draft, &info.names, "the request", err);
 }
 
 static enum clm_code check_connector(const struct clm_cp_conf *conf,
@@ -55,8 +54,8 @@ static enum clm_code check_connector(const struct clm_cp_conf *conf,
 {
     const struct clm_cp_connector *connector = clm_cp_conf_connector(conf, draft->in.connector);
 
-    if (connector != NULL && connector->type == CLM_CP_CONNECTOR_ACME &&
-        spec->sans.emails.n + spec->sans.uris.n > 0) {
+    assert(connector != NULL);
+    if (connector->type == CLM_CP_CONNECTOR_ACME && spec->sans.emails.n + spec->sans.uris.n > 0) {
         return clm_err_set(err, CLM_E_INVAL,
                            "/csr/sans/%s: connector '%s' is an ACME CA, which certifies DNS names "
                            "and IP addresses only",
@@ -83,6 +82,8 @@ enum clm_code clm_cp_cert_csr_read(const struct clm_cp_conf *conf, const struct 
         return clm_err_wrap(err, code, "/csr");
     }
     draft->in.csr = csr;
+    draft->is_of_installed = clm_csr_spec_is_of_installed(&spec);
+    draft->may_lack_names = clm_csr_spec_takes_installed_names(&spec);
     if (spec.key_type != NULL) {
         draft->in.key_type = spec.key_type;
     }
@@ -94,14 +95,6 @@ enum clm_code clm_cp_cert_csr_read(const struct clm_cp_conf *conf, const struct 
     return code == CLM_OK ? check_connector(conf, draft, &spec, err) : code;
 }
 
-bool clm_cp_cert_csr_may_lack_names(const struct clm_cp_cert_draft *draft)
-{
-    CLM_CLEANUP(clm_csr_spec_done) struct clm_csr_spec spec = {.mode = CLM_CSR_MODE_TEMPLATE};
-
-    return draft->in.csr != NULL && clm_csr_spec_read(draft->in.csr, &spec, NULL) == CLM_OK &&
-           clm_csr_spec_takes_installed_names(&spec);
-}
-
 enum clm_code clm_cp_cert_draft_fill(struct clm_cp_tx *tx, struct clm_cp_cert_draft *draft,
                                      struct clm_err *err)
 {
@@ -111,7 +104,7 @@ enum clm_code clm_cp_cert_draft_fill(struct clm_cp_tx *tx, struct clm_cp_cert_dr
     enum clm_key_type type;
     enum clm_code code = CLM_OK;
 
-    if (!clm_cp_cert_csr_may_lack_names(draft)) {
+    if (!draft->is_of_installed) {
         return CLM_OK;
     }
     code = clm_cp_inventory_target(tx, draft->in.agent_id, draft->in.target, &target, NULL);
@@ -122,16 +115,13 @@ enum clm_code clm_cp_cert_draft_fill(struct clm_cp_tx *tx, struct clm_cp_cert_dr
     key_type = clm_json_text(clm_json_get(certificate, "key_type"));
     if (key_type != NULL && clm_json_get(draft->in.csr, "key_type") == NULL &&
         clm_key_type_parse(key_type, &type, NULL) == CLM_OK) {
-        code = clm_str_copy(draft->key_type, sizeof(draft->key_type), key_type, err);
-        draft->in.key_type = draft->key_type;
+        draft->in.key_type = clm_key_type_name(type);
     }
-    if (code == CLM_E_NOTFOUND) {
-        code = CLM_OK;
+    if (draft->names.dns.n + draft->names.ip.n > 0) {
+        return CLM_OK;
     }
-    if (code == CLM_OK && draft->names.dns.n + draft->names.ip.n == 0) {
-        code = clm_names_from_list(certificate, "sans", &draft->names, err);
-        clm_names_to_json(&draft->names, draft->names_json);
-    }
+    code = clm_names_from_list(certificate, "sans", &draft->names, err);
+    clm_names_to_json(&draft->names, draft->names_json);
     if (code == CLM_OK && draft->names.dns.n + draft->names.ip.n == 0) {
         return clm_err_set(err, CLM_E_INVAL,
                            "/names: the inventory shows no certificate at this target: scan the "

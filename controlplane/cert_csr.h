@@ -3,8 +3,6 @@
 #ifndef CLM_CONTROLPLANE_CERT_CSR_H
 #define CLM_CONTROLPLANE_CERT_CSR_H
 
-#include <stdbool.h>
-
 #include "agent/base/err.h"
 #include "agent/base/json.h"
 #include "agent/model/csr_spec.h"
@@ -17,8 +15,6 @@ CLM_MUST_USE enum clm_code clm_cp_cert_csr_read(const struct clm_cp_conf *conf,
                                                 const struct clm_json *body,
                                                 struct clm_cp_cert_draft *draft,
                                                 struct clm_err *err);
-/* True if the names may be those of the installed certificate. */
-bool clm_cp_cert_csr_may_lack_names(const struct clm_cp_cert_draft *draft);
 
 /* Members subject, sans, key and csr of the spec of an order job. */
 CLM_MUST_USE enum clm_code clm_cp_cert_csr_to_spec(struct clm_cp_tx *tx,

@@ -27,11 +27,8 @@ static enum clm_code read_names(const struct clm_json *body, struct clm_names *o
              n = clm_json_next(n)) {
             const char *text = clm_json_text(n);
 
-            if (text == NULL) {
-                code = clm_err_set(err, CLM_E_PARSE, "/names: must hold strings");
-            } else if (clm_names_add_ip(out, text, NULL) != CLM_OK) {
-                code = clm_names_add_dns(out, text, err);
-            }
+            code = text != NULL ? clm_names_add(out, text, err)
+                                : clm_err_set(err, CLM_E_PARSE, "/names: must hold strings");
             if (code != CLM_OK && !clm_str_starts(err->msg, "/")) {
                 return clm_err_wrap(err, code, "/names");
             }
@@ -159,8 +156,7 @@ enum clm_code clm_cp_cert_draft_read(const struct clm_cp_conf *conf, const struc
     if (code == CLM_OK) {
         code = clm_cp_cert_csr_read(conf, body, out, err);
     }
-    if (code == CLM_OK && out->names.dns.n + out->names.ip.n == 0 &&
-        !clm_cp_cert_csr_may_lack_names(out)) {
+    if (code == CLM_OK && out->names.dns.n + out->names.ip.n == 0 && !out->may_lack_names) {
         code = clm_err_set(err, CLM_E_PARSE, "/names: must not be empty");
     }
     clm_names_to_json(&out->names, out->names_json);

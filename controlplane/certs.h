@@ -47,7 +47,8 @@ struct clm_cp_cert_draft {
     struct clm_names names;
     struct clm_json *names_json;
     struct clm_json *subject;
-    char key_type[16]; /* where it is not the JSON's */
+    bool is_of_installed; /* "csr" is about the installed certificate */
+    bool may_lack_names;  /* and its names may be those of that one */
 };
 void clm_cp_cert_draft_done(struct clm_cp_cert_draft *draft); /* for CLM_CLEANUP */
 /* CertificateRequest of docs/openapi.yaml. out is zeroed; for clm_cp_cert_draft_done() also after an
@@ -58,7 +59,7 @@ CLM_MUST_USE enum clm_code clm_cp_cert_draft_read(const struct clm_cp_conf *conf
                                                   struct clm_cp_cert_draft *out,
                                                   struct clm_err *err);
 /* Names, and type of key, of the certificate that the inventory shows at the target, for a draft that
- * takes them from there and has none. Errors: INVAL it shows none. */
+ * takes them from there. Errors: INVAL it shows none. */
 CLM_MUST_USE enum clm_code
 clm_cp_cert_draft_fill(struct clm_cp_tx *tx, struct clm_cp_cert_draft *draft, struct clm_err *err);
 

@@ -3,14 +3,16 @@
 #include "agent/base/str.h"
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/base/fs.h"
 #include "agent/net/http.h"
 
-#define ANSWER_MAX ((size_t)8 * 1024 * 1024)
-#define TIMEOUT_MS 30000
+#define ANSWER_MAX     ((size_t)8 * 1024 * 1024)
+#define LINE_MAX_BYTES 16640 /* all names of a certificate */
+#define TIMEOUT_MS     30000
 
 const struct clm_cli_opt clm_cp_client_opts[] = {
     {.name = "data",
@@ -41,10 +43,8 @@ static enum clm_code read_line(const char *dir, const char *name, struct clm_buf
         out->data[--out->len] = '\0';
     }
     if (code != CLM_OK) {
-        (void)clm_err_wrap(err, code, "is a control plane served from '%s'? (--data)", dir);
-        if (err != NULL) {
-            err->code = CLM_E_CONFIG;
-        }
+        (void)clm_err_wrap(err, code, "is a control plane served from '%.200s'? (--data)", dir);
+        err->code = CLM_E_CONFIG;
         return CLM_E_CONFIG;
     }
     return CLM_OK;
@@ -155,14 +155,35 @@ enum clm_code clm_cp_call(const struct clm_cli_args *args, const struct clm_cp_c
 
 int clm_cp_fail(const struct clm_err *err)
 {
+    static const struct {
+        enum clm_code code;
+        int status;
+    } exits[] = {
+        {CLM_E_CONFIG, CLM_CP_EXIT_CONFIG},
+        {CLM_E_PERM, CLM_CP_EXIT_CONFIG},
+        {CLM_E_NET, CLM_CP_EXIT_UNREACHABLE},
+        {CLM_E_TIMEOUT, CLM_CP_EXIT_UNREACHABLE},
+    };
+
     (void)fprintf(stderr, "clmbot-controlplane: %s\n", err->msg);
-    if (err->code == CLM_E_CONFIG || err->code == CLM_E_PERM) {
-        return CLM_CP_EXIT_CONFIG;
-    }
-    if (err->code == CLM_E_NET || err->code == CLM_E_TIMEOUT) {
-        return CLM_CP_EXIT_UNREACHABLE;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(exits); i++) {
+        if (exits[i].code == err->code) {
+            return exits[i].status;
+        }
     }
     return CLM_CP_EXIT_FAILED;
+}
+
+void clm_cp_say(const char *fmt, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    clm_str_make_plain(line);
+    (void)puts(line);
 }
 
 int clm_cp_print_json(const struct clm_json *json)

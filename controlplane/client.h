@@ -61,8 +61,17 @@ struct clm_cp_column {
 int clm_cp_list(const struct clm_cli_args *args, const char *path, const char *member,
                 const struct clm_cp_column *columns, size_t n);
 /* The member at a dotted path as text, "-" if there is none; lists are joined by blanks. The result
- * is appended to out. */
-void clm_cp_show(const struct clm_json *obj, const char *path, struct clm_buf *out);
+ * is appended to out; a text that is too long for it is cut off. Errors: NOMEM. */
+CLM_MUST_USE enum clm_code clm_cp_show(const struct clm_json *obj, const char *path,
+                                       struct clm_buf *out, struct clm_err *err);
+/* Prints "title  value" for each row of {title, dotted path}. width: of the titles, negative: rows
+ * without a value are left out. Errors: NOMEM. */
+CLM_MUST_USE enum clm_code clm_cp_show_rows(const struct clm_json *obj, const char *const rows[][2],
+                                            size_t n, int width, struct clm_err *err);
+
+/* printf() of one line, the line feed added: agents wrote parts of it, so nothing in it steers the
+ * terminal. */
+void clm_cp_say(const char *fmt, ...) CLM_PRINTF(1, 2);
 
 /* The commands: cmd_*.c. Each is a clm_cli_run_fn. */
 int clm_cp_cmd_serve(const struct clm_cli_args *args, void *ctx);
@@ -90,6 +99,9 @@ int clm_cp_cmd_completion(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_mdoc(const struct clm_cli_args *args, void *ctx);
 int clm_cp_cmd_routes(const struct clm_cli_args *args, void *ctx);
 
+/* The options --name, DNS names and addresses, as the object sans. Errors: INVAL, NOMEM. */
+CLM_MUST_USE enum clm_code clm_cp_names_option(const struct clm_cli_args *args,
+                                               struct clm_json *sans, struct clm_err *err);
 /* The options of "certs add" that say how the request is made, as the member "csr" of body; nothing
  * if none is given. Errors: INVAL; those of reading a file. */
 CLM_MUST_USE enum clm_code clm_cp_cli_csr(const struct clm_cli_args *args, struct clm_json *body,

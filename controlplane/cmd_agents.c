@@ -36,17 +36,6 @@ int clm_cp_cmd_targets(const struct clm_cli_args *args, void *ctx)
     return clm_cp_list(args, "/api/v1/targets", "targets", columns, CLM_ARRAY_LEN(columns));
 }
 
-/* "name  value" lines of the members that stand in rows. */
-static void print_rows(const struct clm_json *obj, const char *const rows[][2], size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        CLM_CLEANUP(clm_buf_done) struct clm_buf cell = CLM_BUF_INIT(4096);
-
-        clm_cp_show(obj, rows[i][1], &cell);
-        (void)printf("%-15s %s\n", rows[i][0], clm_buf_str(&cell));
-    }
-}
-
 static int print_agent(const struct clm_cli_args *args, const struct clm_json *agent)
 {
     static const char *const rows[][2] = {
@@ -72,8 +61,11 @@ static int print_agent(const struct clm_cli_args *args, const struct clm_json *a
     if (clm_cli_has(args, "json")) {
         return clm_cp_print_json(agent);
     }
-    print_rows(agent, rows, CLM_ARRAY_LEN(rows));
-    return CLM_CP_EXIT_OK;
+    struct clm_err err = {0};
+
+    return clm_cp_show_rows(agent, rows, CLM_ARRAY_LEN(rows), 15, &err) == CLM_OK
+               ? CLM_CP_EXIT_OK
+               : clm_cp_fail(&err);
 }
 
 static int call_agent(const struct clm_cli_args *args, const char *method, const char *verb)

@@ -44,23 +44,19 @@ static int print_cert(const struct clm_cli_args *args, const struct clm_json *ce
     if (clm_cli_has(args, "json")) {
         return clm_cp_print_json(cert);
     }
-    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
-        CLM_CLEANUP(clm_buf_done) struct clm_buf cell = CLM_BUF_INIT(16384);
-
-        clm_cp_show(cert, rows[i][1], &cell);
-        (void)printf("%-13s %s\n", rows[i][0], clm_buf_str(&cell));
-    }
+    struct clm_err err = {0};
+    enum clm_code code = clm_cp_show_rows(cert, rows, CLM_ARRAY_LEN(rows), 13, &err);
     const struct clm_json *versions = clm_json_get(cert, "versions");
 
-    for (const struct clm_json *v = clm_json_first(versions); v != NULL; v = clm_json_next(v)) {
+    for (const struct clm_json *v = clm_json_first(versions); v != NULL && code == CLM_OK;
+         v = clm_json_next(v)) {
         CLM_CLEANUP(clm_buf_done) struct clm_buf number = CLM_BUF_INIT(32);
 
-        clm_cp_show(v, "version", &number);
-        (void)printf("version %-4s %s  until %s  by %s\n", clm_buf_str(&number),
-                     clm_cp_text(v, "sha256"), clm_cp_text(v, "not_after"),
-                     clm_cp_text(v, "issuer"));
+        code = clm_cp_show(v, "version", &number, &err);
+        clm_cp_say("version %-4s %s  until %s  by %s", clm_buf_str(&number),
+                   clm_cp_text(v, "sha256"), clm_cp_text(v, "not_after"), clm_cp_text(v, "issuer"));
     }
-    return CLM_CP_EXIT_OK;
+    return code == CLM_OK ? CLM_CP_EXIT_OK : clm_cp_fail(&err);
 }
 
 int clm_cp_cmd_certs_show(const struct clm_cli_args *args, void *ctx)

@@ -54,13 +54,11 @@ static int print_config(const struct clm_cli_args *args, const struct clm_json *
     if (clm_cli_has(args, "json")) {
         return clm_cp_print_json(config);
     }
-    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
-        CLM_CLEANUP(clm_buf_done) struct clm_buf cell = CLM_BUF_INIT(16384);
+    struct clm_err err = {0};
 
-        clm_cp_show(config, rows[i][1], &cell);
-        (void)printf("%-14s %s\n", rows[i][0], clm_buf_str(&cell));
-    }
-    return CLM_CP_EXIT_OK;
+    return clm_cp_show_rows(config, rows, CLM_ARRAY_LEN(rows), 14, &err) == CLM_OK
+               ? CLM_CP_EXIT_OK
+               : clm_cp_fail(&err);
 }
 
 static enum clm_code make_path(const struct clm_cli_args *args, const char *suffix,
@@ -132,25 +130,6 @@ static void set_member(const struct clm_cli_args *args, size_t i, struct clm_jso
     }
 }
 
-static enum clm_code set_names(const struct clm_cli_args *args, struct clm_json *body,
-                               struct clm_err *err)
-{
-    CLM_CLEANUP(clm_names_done) struct clm_names names = {0};
-    enum clm_code code = CLM_OK;
-
-    for (size_t i = 0; code == CLM_OK && clm_cli_nth(args, "name", i) != NULL; i++) {
-        const char *name = clm_cli_nth(args, "name", i);
-
-        if (clm_names_add_ip(&names, name, NULL) != CLM_OK) {
-            code = clm_names_add_dns(&names, name, err);
-        }
-    }
-    if (code == CLM_OK) {
-        clm_names_to_json(&names, clm_json_set_object(step_of(body, "csr"), "sans"));
-    }
-    return code;
-}
-
 static enum clm_code apply_options(const struct clm_cli_args *args, struct clm_json *body,
                                    struct clm_err *err)
 {
@@ -159,7 +138,9 @@ static enum clm_code apply_options(const struct clm_cli_args *args, struct clm_j
             set_member(args, i, body);
         }
     }
-    return clm_cli_has(args, "name") ? set_names(args, body, err) : CLM_OK;
+    return clm_cli_has(args, "name")
+               ? clm_cp_names_option(args, clm_json_set_object(step_of(body, "csr"), "sans"), err)
+               : CLM_OK;
 }
 
 int clm_cp_cmd_configs_add(const struct clm_cli_args *args, void *ctx)

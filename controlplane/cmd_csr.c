@@ -71,19 +71,14 @@ static void add_list(const struct clm_cli_args *args, const char *option, struct
     }
 }
 
-/* In mode override the names that are given replace those of the installed certificate. */
-static enum clm_code add_names(const struct clm_cli_args *args, struct clm_json *sans,
-                               struct clm_err *err)
+enum clm_code clm_cp_names_option(const struct clm_cli_args *args, struct clm_json *sans,
+                                  struct clm_err *err)
 {
     CLM_CLEANUP(clm_names_done) struct clm_names names = {.dns = {NULL, 0}};
     enum clm_code code = CLM_OK;
 
     for (size_t i = 0; code == CLM_OK && clm_cli_nth(args, "name", i) != NULL; i++) {
-        const char *name = clm_cli_nth(args, "name", i);
-
-        if (clm_names_add_ip(&names, name, NULL) != CLM_OK) {
-            code = clm_names_add_dns(&names, name, err);
-        }
+        code = clm_names_add(&names, clm_cli_nth(args, "name", i), err);
     }
     if (code == CLM_OK) {
         clm_names_to_json(&names, sans);
@@ -141,8 +136,9 @@ enum clm_code clm_cp_cli_csr(const struct clm_cli_args *args, struct clm_json *b
     add_flags(args, csr);
     add_list(args, "eku", csr, "eku");
     code = add_subject(args, csr, err);
+    /* the names that are given replace those of the installed certificate */
     if (code == CLM_OK && strcmp(mode, "override") == 0 && clm_cli_has(args, "name")) {
-        code = add_names(args, clm_json_set_object(csr, "sans"), err);
+        code = clm_cp_names_option(args, clm_json_set_object(csr, "sans"), err);
     }
     if (clm_cli_has(args, "email") || clm_cli_has(args, "uri")) {
         if (clm_json_get(csr, "sans") == NULL) {

@@ -6,14 +6,14 @@
 
 #define DOC_MAX 262144u
 
+/* What could not be written clm_cli_main() tells. */
 static int print(const struct clm_buf *text, enum clm_code code, const struct clm_err *err)
 {
     if (code != CLM_OK) {
         return clm_cp_fail(err);
     }
-    return fwrite(clm_buf_str(text), 1, text->len, stdout) == text->len && fflush(stdout) == 0
-               ? CLM_CP_EXIT_OK
-               : CLM_CP_EXIT_FAILED;
+    (void)fputs(clm_buf_str(text), stdout);
+    return CLM_CP_EXIT_OK;
 }
 
 int clm_cp_cmd_mdoc(const struct clm_cli_args *args, void *ctx)

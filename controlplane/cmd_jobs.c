@@ -44,23 +44,28 @@ static enum clm_code call_job(const struct clm_cli_args *args, const char *metho
     return code == CLM_OK ? clm_cp_call(args, &call, out, err) : code;
 }
 
-static void print_steps(const struct clm_json *job)
+static enum clm_code print_steps(const struct clm_json *job, struct clm_err *err)
 {
     const struct clm_json *steps = clm_json_get(clm_json_get(job, "result"), "steps");
 
     for (const struct clm_json *s = clm_json_first(steps); s != NULL; s = clm_json_next(s)) {
         CLM_CLEANUP(clm_buf_done) struct clm_buf ms = CLM_BUF_INIT(64);
 
-        clm_cp_show(s, "ms", &ms);
+        enum clm_code code = clm_cp_show(s, "ms", &ms, err);
+
+        if (code != CLM_OK) {
+            return code;
+        }
         const char *detail = clm_json_text(clm_json_get(s, "detail"));
 
         detail = detail != NULL ? detail : "";
-        (void)printf("  %-16s %-8s %6s ms%s%s\n", clm_cp_text(s, "name"), clm_cp_text(s, "status"),
-                     clm_buf_str(&ms), *detail != '\0' ? "  " : "", detail);
+        clm_cp_say("  %-16s %-8s %6s ms%s%s", clm_cp_text(s, "name"), clm_cp_text(s, "status"),
+                   clm_buf_str(&ms), *detail != '\0' ? "  " : "", detail);
     }
+    return CLM_OK;
 }
 
-static void print_job(const struct clm_json *job)
+static int print_job(const struct clm_json *job)
 {
     static const char *const rows[][2] = {
         {"job", "id"},
@@ -77,15 +82,13 @@ static void print_job(const struct clm_json *job)
         {"next try", "next_try_at"},
     };
 
-    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
-        CLM_CLEANUP(clm_buf_done) struct clm_buf cell = CLM_BUF_INIT(4096);
+    struct clm_err err = {0};
+    enum clm_code code = clm_cp_show_rows(job, rows, CLM_ARRAY_LEN(rows), -9, &err);
 
-        clm_cp_show(job, rows[i][1], &cell);
-        if (strcmp(clm_buf_str(&cell), "-") != 0) {
-            (void)printf("%-9s %s\n", rows[i][0], clm_buf_str(&cell));
-        }
+    if (code == CLM_OK) {
+        code = print_steps(job, &err);
     }
-    print_steps(job);
+    return code == CLM_OK ? CLM_CP_EXIT_OK : clm_cp_fail(&err);
 }
 
 static int show(const struct clm_cli_args *args, const struct clm_json *job)
@@ -93,8 +96,7 @@ static int show(const struct clm_cli_args *args, const struct clm_json *job)
     if (clm_cli_has(args, "json")) {
         return clm_cp_print_json(job);
     }
-    print_job(job);
-    return CLM_CP_EXIT_OK;
+    return print_job(job);
 }
 
 int clm_cp_cmd_jobs_show(const struct clm_cli_args *args, void *ctx)
@@ -145,8 +147,8 @@ static void print_progress(const struct clm_json *job, char *last, size_t size)
     (void)snprintf(line, sizeof(line), "%s %s", clm_cp_text(job, "state"),
                    clm_cp_text(job, "phase"));
     if (strcmp(line, last) != 0) {
-        (void)printf("%-20s %-12s %s\n", clm_cp_text(job, "updated_at"), clm_cp_text(job, "state"),
-                     clm_cp_text(job, "phase"));
+        clm_cp_say("%-20s %-12s %s", clm_cp_text(job, "updated_at"), clm_cp_text(job, "state"),
+                   clm_cp_text(job, "phase"));
         (void)fflush(stdout);
         (void)snprintf(last, size, "%s", line);
     }
@@ -155,8 +157,11 @@ static void print_progress(const struct clm_json *job, char *last, size_t size)
 static int finish(const struct clm_cli_args *args, const struct clm_json *job)
 {
     const char *state = clm_cp_text(job, "state");
+    int status = show(args, job);
 
-    (void)show(args, job);
+    if (status != CLM_CP_EXIT_OK) {
+        return status;
+    }
     return strcmp(state, "succeeded") == 0 || strcmp(state, "skipped") == 0 ? CLM_CP_EXIT_OK
                                                                             : CLM_CP_EXIT_FAILED;
 }

@@ -25,11 +25,7 @@ int clm_cp_cmd_serve(const struct clm_cli_args *args, void *ctx)
         .names = &names,
         .config = clm_cli_str(args, "config", NULL),
 #ifdef CLM_TEST_HOOKS
-#    ifdef CLM_TEST_HOOKS
-#        ifdef CLM_TEST_HOOKS
         .fault = clm_cli_str(args, "fault", NULL),
-#        endif
-#    endif
 #endif
         .json = clm_cli_has(args, "json"),
     };

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/conf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/fs.h"
 #include "agent/base/json.h"
 
-#define CA_FILE_MAX ((size_t)256 * 1024)
-#define DAY_S       86400
+#define CA_FILE_MAX  ((size_t)256 * 1024)
+#define CONTACTS_MAX 20
+#define DAY_S        86400
 
 struct number_option {
     const char *key;
@@ -148,6 +150,7 @@ static enum clm_code read_acme(const struct clm_json *item, struct clm_cp_connec
     static const char *const known[] = {"name", "type", "directory", "ca_file", "contact", NULL};
     const char *directory = NULL;
     const char *ca_file = NULL;
+    const struct clm_json *contact = NULL;
     enum clm_code code = clm_json_only(item, known, err);
 
     out->type = CLM_CP_CONNECTOR_ACME;
@@ -166,8 +169,9 @@ static enum clm_code read_acme(const struct clm_json *item, struct clm_cp_connec
     if (code == CLM_OK && ca_file != NULL) {
         code = read_ca_file(ca_file, out, err);
     }
-    const struct clm_json *contact = clm_json_get(item, "contact");
-
+    if (code == CLM_OK && clm_json_get(item, "contact") != NULL) {
+        code = clm_json_array(item, "contact", CONTACTS_MAX, &contact, err);
+    }
     for (const struct clm_json *c = clm_json_first(contact); code == CLM_OK && c != NULL;
          c = clm_json_next(c)) {
         const char *text = clm_json_text(c);
@@ -199,10 +203,7 @@ static enum clm_code read_connector(struct clm_cp_conf *conf, const struct clm_j
     if (out == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "configuration");
     }
-    code = clm_str_copy(out->name, sizeof(out->name), name, err);
-    if (code != CLM_OK) {
-        return code;
-    }
+    (void)snprintf(out->name, sizeof(out->name), "%s", name);
     if (strcmp(type, "builtin") == 0) {
         code = read_builtin(item, out, err);
     } else if (strcmp(type, "acme") == 0) {

@@ -43,7 +43,7 @@ static void fault(struct check *check, const char *pointer, const char *code, co
     clm_json_set_str(obj, "detail", detail);
 }
 
-/* What a CertificateRequest calls differently, into dst. */
+/* What a CertificateRequest calls differently, into dst. pointer goes on behind len with ": why". */
 static void translate(const char *pointer, size_t len, char dst[POINTER_MAX])
 {
     static const char *const names[][2] = {
@@ -53,108 +53,99 @@ static void translate(const char *pointer, size_t len, char dst[POINTER_MAX])
         {"/connector", "/issuer/connector"},
         {"/webroot_ref", "/dcv/webroot_ref"},
     };
-    int rest = (int)len;
 
     for (size_t i = 0; i < CLM_ARRAY_LEN(names); i++) {
         size_t head = strlen(names[i][0]);
 
-        if (len >= head && strncmp(names[i][0], pointer, head) == 0 &&
-            (len == head || pointer[head] == '/')) {
-            rest = (int)(len - head);
-            (void)snprintf(dst, POINTER_MAX, "%s%.*s", names[i][1], rest, pointer + head);
+        if (clm_str_starts(pointer, names[i][0])) {
+            (void)snprintf(dst, POINTER_MAX, "%s%.*s", names[i][1], (int)(len - head),
+                           pointer + head);
             for (char *p = dst + strlen(names[i][1]); *p != '\0'; p++) {
                 *p = (char)tolower((unsigned char)*p);
             }
             return;
         }
     }
-    (void)snprintf(dst, POINTER_MAX, "%.*s", rest, pointer);
+    (void)snprintf(dst, POINTER_MAX, "%.*s", (int)len, pointer);
 }
 
-/* "/csr/sans: must not be empty" as a fault; other places are about fallback. Only what is not the
- * operator's doing stays an error. */
-static enum clm_code note(struct check *check, enum clm_code code, const struct clm_err *why,
-                          const char *fallback)
+/* "/csr/sans: must not be empty" as a fault; other places are about fallback. */
+static void note(struct check *check, const struct clm_err *why, const char *fallback)
 {
     char pointer[POINTER_MAX];
     const char *end = strstr(why->msg, ": ");
 
-    if (code != CLM_E_PARSE && code != CLM_E_LIMIT && code != CLM_E_INVAL &&
-        code != CLM_E_UNSUPPORTED) {
-        return code;
-    }
-    size_t len = end != NULL ? (size_t)(end - why->msg) : 0;
-
-    if (why->msg[0] != '/' || len == 0 || len >= sizeof(pointer) - 16) {
+    if (why->msg[0] != '/' || end == NULL || end - why->msg >= POINTER_MAX - 16) {
         fault(check, fallback, "invalid", "%s", why->msg);
-        return CLM_OK;
+        return;
     }
-    translate(why->msg, len, pointer);
+    translate(why->msg, (size_t)(end - why->msg), pointer);
     fault(check, pointer, "invalid", "%s", end + 2);
-    return CLM_OK;
 }
 
-/* The step of that name; NULL if it is not there or cannot be read. */
-static enum clm_code open_step(struct check *check, const char *name, const char *const *known,
-                               const struct clm_json **out_step, struct clm_err *err)
+/* The step of that name; NULL if it is not there or cannot be read. known: its members, NULL: any. */
+static const struct clm_json *open_step(struct check *check, const char *name,
+                                        const char *const *known)
 {
     char pointer[POINTER_MAX];
     struct clm_err why = {0};
+    const struct clm_json *step = clm_json_get(check->request, name);
     enum clm_code code = CLM_OK;
 
-    (void)snprintf(pointer, sizeof(pointer), "/%s", name);
-    *out_step = clm_json_get(check->request, name);
-    if (*out_step != NULL) {
-        code = clm_json_object(check->request, name, out_step, &why);
+    if (step == NULL) {
+        return NULL;
     }
-    if (code == CLM_OK && *out_step != NULL && known != NULL) {
-        code = clm_json_only(*out_step, known, &why);
+    code = clm_json_object(check->request, name, &step, &why);
+    if (code == CLM_OK && known != NULL) {
+        code = clm_json_only(step, known, &why);
     }
     if (code != CLM_OK) {
-        *out_step = NULL;
-        *err = why;
-        return note(check, code, &why, pointer);
+        (void)snprintf(pointer, sizeof(pointer), "/%s", name);
+        note(check, &why, pointer);
+        return NULL;
     }
-    return CLM_OK;
+    return step;
+}
+
+static const char *read_text(struct check *check, const struct clm_json *step, const char *pointer,
+                             const char *fallback)
+{
+    struct clm_err why = {0};
+    const char *text = NULL;
+
+    if (clm_json_str_or(step, strrchr(pointer, '/') + 1, 64, fallback, &text, &why) != CLM_OK) {
+        note(check, &why, pointer);
+        return fallback;
+    }
+    return text;
 }
 
 /* One member that is a word out of a list; the first is the default. */
-static enum clm_code read_choice(struct check *check, const struct clm_json *step,
-                                 const char *pointer, const char *const *list, const char **out,
-                                 struct clm_err *err)
+static const char *read_choice(struct check *check, const struct clm_json *step,
+                               const char *pointer, const char *const *list)
 {
-    struct clm_err why = {0};
-    const char *key = strrchr(pointer, '/') + 1;
-    enum clm_code code = clm_json_str_or(step, key, 64, list[0], out, &why);
+    const char *word = read_text(check, step, pointer, list[0]);
 
-    if (code != CLM_OK) {
-        *out = list[0];
-        *err = why;
-        return note(check, code, &why, pointer);
-    }
     for (size_t i = 0; list[i] != NULL; i++) {
-        if (strcmp(*out, list[i]) == 0) {
-            return CLM_OK;
+        if (strcmp(word, list[i]) == 0) {
+            return list[i];
         }
     }
-    fault(check, pointer, "unknown", "there is no '%s'", *out);
-    *out = list[0];
-    return CLM_OK;
+    fault(check, pointer, "unknown", "there is no '%s'", word);
+    return list[0];
 }
 
-static enum clm_code read_text(struct check *check, const struct clm_json *step,
-                               const char *pointer, const char *fallback, const char **out,
-                               struct clm_err *err)
+static int64_t read_number(struct check *check, const struct clm_json *step, const char *pointer,
+                           int64_t max, int64_t fallback)
 {
     struct clm_err why = {0};
-    enum clm_code code = clm_json_str_or(step, strrchr(pointer, '/') + 1, 64, fallback, out, &why);
+    int64_t number = fallback;
 
-    if (code != CLM_OK) {
-        *out = fallback;
-        *err = why;
-        return note(check, code, &why, pointer);
+    if (clm_json_int_or(step, strrchr(pointer, '/') + 1, 1, max, &number, &why) != CLM_OK) {
+        note(check, &why, pointer);
+        return fallback;
     }
-    return CLM_OK;
+    return number;
 }
 
 static enum clm_code has_capability(struct check *check, const char *name, bool *out_has,
@@ -204,23 +195,17 @@ static enum clm_code check_deployment(struct check *check, struct clm_err *err)
 {
     static const char *const known[] = {"source", NULL};
     static const char *const sources[] = {"scan", "declared", NULL};
-    const struct clm_json *step = NULL;
-    const char *source = NULL;
-    enum clm_code code = open_step(check, "deployment", known, &step, err);
+    const struct clm_json *step = open_step(check, "deployment", known);
+    const char *source = read_choice(check, step, "/deployment/source", sources);
+    enum clm_code code =
+        clm_cp_inventory_target(check->tx, check->agent_id, check->target, &check->found, err);
 
-    if (code == CLM_OK) {
-        code = read_choice(check, step, "/deployment/source", sources, &source, err);
+    if (code != CLM_OK && code != CLM_E_NOTFOUND) {
+        return code;
     }
-    if (code == CLM_OK) {
-        code =
-            clm_cp_inventory_target(check->tx, check->agent_id, check->target, &check->found, NULL);
-        code = code == CLM_E_NOTFOUND ? CLM_OK : code;
-    }
-    if (code == CLM_OK) {
-        check_target(check, strcmp(source, "declared") == 0);
-        clm_json_set_str(clm_json_set_object(check->body, "deployment"), "source", source);
-    }
-    return code;
+    check_target(check, strcmp(source, "declared") == 0);
+    clm_json_set_str(clm_json_set_object(check->body, "deployment"), "source", source);
+    return CLM_OK;
 }
 
 /* ---- 2: issuer ---- */
@@ -228,21 +213,12 @@ static enum clm_code check_deployment(struct check *check, struct clm_err *err)
 static enum clm_code check_issuer(struct check *check, struct clm_err *err)
 {
     static const char *const known[] = {"connector", "profile", NULL};
-    const struct clm_json *step = NULL;
-    const char *connector = NULL;
-    const char *profile = NULL;
-    enum clm_code code = open_step(check, "issuer", known, &step, err);
+    const struct clm_json *step = open_step(check, "issuer", known);
+    const char *connector =
+        read_text(check, step, "/issuer/connector", check->tx->conf->default_connector);
+    const char *profile = read_text(check, step, "/issuer/profile", NULL);
 
-    if (code == CLM_OK) {
-        code = read_text(check, step, "/issuer/connector", check->tx->conf->default_connector,
-                         &connector, err);
-    }
-    if (code == CLM_OK) {
-        code = read_text(check, step, "/issuer/profile", NULL, &profile, err);
-    }
-    if (code != CLM_OK) {
-        return code;
-    }
+    (void)err;
     check->connector = clm_cp_conf_connector(check->tx->conf, connector);
     if (check->connector == NULL) {
         fault(check, "/issuer/connector", "unknown", "there is no connector '%s'", connector);
@@ -261,17 +237,17 @@ static enum clm_code check_issuer(struct check *check, struct clm_err *err)
 
 static enum clm_code check_csr(struct check *check, struct clm_err *err)
 {
-    const struct clm_json *step = NULL;
     /* Without a mode the rest would have no meaning. */
     static const char *const plain[] = {"sans", "subject", "key_type", NULL};
     struct clm_json *obj = clm_json_set_object(check->body, "csr");
     bool has_mode = clm_json_get(clm_json_get(check->request, "csr"), "mode") != NULL;
-    enum clm_code code = open_step(check, "csr", has_mode ? NULL : plain, &step, err);
+    const struct clm_json *step = open_step(check, "csr", has_mode ? NULL : plain);
 
+    (void)err;
     for (const struct clm_json *m = clm_json_first(step); m != NULL; m = clm_json_next(m)) {
         clm_json_set_copy(obj, clm_json_key(m), m);
     }
-    return code;
+    return CLM_OK;
 }
 
 /* ---- 4: dcv ---- */
@@ -284,19 +260,11 @@ static enum clm_code check_dcv(struct check *check, struct clm_err *err)
     const struct clm_cp_connector *connector = check->connector;
     bool is_asked =
         connector != NULL && (connector->type == CLM_CP_CONNECTOR_ACME || connector->dcv);
-    const struct clm_json *step = NULL;
-    const char *method = NULL;
-    enum clm_code code = open_step(check, "dcv", known, &step, err);
+    const struct clm_json *step = open_step(check, "dcv", known);
+    const char *method = read_choice(check, step, "/dcv/method", is_asked ? asked : not_asked);
 
-    if (code == CLM_OK) {
-        code = read_choice(check, step, "/dcv/method", is_asked ? asked : not_asked, &method, err);
-    }
-    if (code == CLM_OK) {
-        code = read_text(check, step, "/dcv/webroot_ref", NULL, &check->webroot_ref, err);
-    }
-    if (code != CLM_OK) {
-        return code;
-    }
+    (void)err;
+    check->webroot_ref = read_text(check, step, "/dcv/webroot_ref", NULL);
     if (is_asked && strcmp(method, "none") == 0) {
         fault(check, "/dcv/method", "required", "'%s' issues only to who proves control",
               connector->name);
@@ -312,19 +280,6 @@ static enum clm_code check_dcv(struct check *check, struct clm_err *err)
 }
 
 /* ---- 5: schedule ---- */
-
-static enum clm_code read_number(struct check *check, const struct clm_json *step,
-                                 const char *pointer, int64_t max, int64_t *io, struct clm_err *err)
-{
-    struct clm_err why = {0};
-    enum clm_code code = clm_json_int_or(step, strrchr(pointer, '/') + 1, 1, max, io, &why);
-
-    if (code != CLM_OK) {
-        *err = why;
-        return note(check, code, &why, pointer);
-    }
-    return CLM_OK;
-}
 
 /* What an agent does not know would be dropped in silence. */
 static enum clm_code check_abilities(struct check *check, const char *on_failure, int64_t retain,
@@ -356,29 +311,14 @@ static enum clm_code check_schedule(struct check *check, struct clm_err *err)
     static const char *const known[] = {"renew_days", "deploy", "on_failure", "retain", NULL};
     static const char *const deploys[] = {"now", "approval", NULL};
     static const char *const failures[] = {"rollback", "leave", NULL};
-    int64_t renew_days = CLM_CP_RENEW_DAYS_DEFAULT;
-    int64_t retain = 0;
-    const char *deploy = NULL;
-    const char *on_failure = NULL;
-    const struct clm_json *step = NULL;
-    enum clm_code code = open_step(check, "schedule", known, &step, err);
+    const struct clm_json *step = open_step(check, "schedule", known);
+    int64_t renew_days = read_number(check, step, "/schedule/renew_days", CLM_CP_RENEW_DAYS_MAX,
+                                     CLM_CP_RENEW_DAYS_DEFAULT);
+    const char *deploy = read_choice(check, step, "/schedule/deploy", deploys);
+    const char *on_failure = read_choice(check, step, "/schedule/on_failure", failures);
+    int64_t retain = read_number(check, step, "/schedule/retain", CLM_CP_RETAIN_MAX, 0);
+    enum clm_code code = check_abilities(check, on_failure, retain, err);
 
-    if (code == CLM_OK) {
-        code = read_number(check, step, "/schedule/renew_days", CLM_CP_RENEW_DAYS_MAX, &renew_days,
-                           err);
-    }
-    if (code == CLM_OK) {
-        code = read_choice(check, step, "/schedule/deploy", deploys, &deploy, err);
-    }
-    if (code == CLM_OK) {
-        code = read_choice(check, step, "/schedule/on_failure", failures, &on_failure, err);
-    }
-    if (code == CLM_OK) {
-        code = read_number(check, step, "/schedule/retain", CLM_CP_RETAIN_MAX, &retain, err);
-    }
-    if (code == CLM_OK) {
-        code = check_abilities(check, on_failure, retain, err);
-    }
     if (code != CLM_OK) {
         return code;
     }
@@ -477,11 +417,18 @@ static enum clm_code check_cert(struct check *check, const struct clm_json *cert
     }
     enum clm_code code = clm_cp_cert_draft_read(check->tx->conf, cert, &draft, &why);
 
+    if (code == CLM_OK) {
+        code = clm_cp_cert_draft_fill(check->tx, &draft, &why);
+    }
+    if (code == CLM_E_PARSE || code == CLM_E_LIMIT || code == CLM_E_INVAL ||
+        code == CLM_E_UNSUPPORTED) { /* the operator's doing */
+        note(check, &why, "/csr");
+        return CLM_OK;
+    }
     if (code != CLM_OK) {
         *err = why;
-        return note(check, code, &why, "/csr");
     }
-    return CLM_OK;
+    return code;
 }
 
 void clm_cp_config_draft_done(struct clm_cp_config_draft *draft)
@@ -510,6 +457,11 @@ enum clm_code clm_cp_config_check(struct clm_cp_tx *tx, const struct clm_json *r
     if (code == CLM_OK) {
         out->cert = make_cert(&check);
         code = check_cert(&check, out->cert, err);
+    }
+    /* What was lost on the way would be a certificate with fewer names. */
+    if (code == CLM_OK && !(clm_json_is_whole(out->cert) && clm_json_is_whole(out->body) &&
+                            clm_json_is_whole(out->faults))) {
+        code = clm_err_set(err, CLM_E_NOMEM, "configuration");
     }
     clm_json_free(check.found);
     return code;

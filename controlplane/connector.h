@@ -4,7 +4,8 @@
  *
  * A step takes an order in one of the states created, dcv_ready, validating and moves it on. It may
  * use the network, and holds no transaction meanwhile. Errors that are transient
- * (clm_code_is_transient) are tried again later; any other ends the order with its message.
+ * (clm_code_is_transient), IO and NOMEM are tried again later; any other ends the order with its
+ * message.
  */
 #ifndef CLM_CONTROLPLANE_CONNECTOR_H
 #define CLM_CONTROLPLANE_CONNECTOR_H
@@ -20,8 +21,8 @@ struct clm_cp_work {
     const struct clm_cp_connector *connector;
     struct clm_http *http; /* plain http allowed, no proxy */
     const char *dir;       /* where a connector keeps an account */
-    /* Set by a step: the order is due again in so many ms, if that is sooner than the worker's next
-     * turn. The order's own time has whole seconds only. 0: nothing to say */
+    /* Until the worker's next turn. A step lowers it if the order is due again before: the order's own
+     * time has whole seconds only. */
     uint32_t again_ms;
 };
 

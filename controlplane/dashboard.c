@@ -39,7 +39,6 @@ CLM_CP_HANDLER(clm_cp_get_dashboard)
             (void)clm_cp_answer_empty(answer, 200);
             answer->content_type = type_of(name);
             clm_cp_answer_header(answer, "Content-Security-Policy", CSP);
-            clm_cp_answer_header(answer, "X-Content-Type-Options", "nosniff");
             clm_cp_answer_header(answer, "Referrer-Policy", "no-referrer");
             clm_cp_answer_header(answer, "Cache-Control", "no-cache");
             return clm_buf_add(&answer->body, file->data, file->len, err);

@@ -65,8 +65,14 @@ static bool parse_body(struct clm_cp_request *req, struct clm_cp_answer *answer,
     if (req->raw->len == 0) {
         return true;
     }
-    if (clm_json_parse(clm_buf_str(req->raw), req->raw->len, req->route->body_max, out_body,
-                       &err) != CLM_OK) {
+    enum clm_code code =
+        clm_json_parse(clm_buf_str(req->raw), req->raw->len, req->route->body_max, out_body, &err);
+
+    if (code == CLM_E_NOMEM) {
+        fail(req, answer, code, &err);
+        return false;
+    }
+    if (code != CLM_OK) {
         (void)clm_cp_answer_problem(req, answer, CLM_CP_MALFORMED, "%.400s", err.msg);
         return false;
     }

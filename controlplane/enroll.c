@@ -201,10 +201,12 @@ static enum clm_code check_device_proof(const struct clm_json *body, const struc
     if (code != CLM_OK) {
         return code;
     }
-    *out_ok = clm_b64url_decode(proof, strlen(proof), &sig, NULL) == CLM_OK &&
-              sig.len == CLM_ES256_SIG_SIZE &&
-              clm_pubkey_verify_es256(key, message, strlen(message), sig.data, NULL) == CLM_OK;
-    return CLM_OK;
+    code = clm_b64url_decode(proof, strlen(proof), &sig, err);
+    if (code == CLM_OK && sig.len == CLM_ES256_SIG_SIZE) {
+        code = clm_pubkey_verify_es256(key, message, strlen(message), sig.data, err);
+        *out_ok = code == CLM_OK;
+    }
+    return code == CLM_E_NOMEM ? code : CLM_OK;
 }
 
 /* ---- the decision ---- */
@@ -247,6 +249,7 @@ static enum clm_code check_token(struct clm_cp_request *req, struct clm_cp_answe
     };
     enum clm_cp_token_verdict verdict = CLM_CP_TOKEN_UNKNOWN_ID;
     bool device_ok = false;
+    bool is_fresh = false;
     enum clm_code code = clm_json_str(req->body, "nonce", 128, &use.nonce, err);
 
     *out_ok = false;
@@ -259,10 +262,13 @@ static enum clm_code check_token(struct clm_cp_request *req, struct clm_cp_answe
     if (code == CLM_OK) {
         code = clm_cp_token_check(req->tx, &use, &verdict, &in->is_manual, err);
     }
+    if (code == CLM_OK) {
+        code = clm_cp_nonce_check(req->cp->nonces, use.nonce, req->tx->now_s, &is_fresh, err);
+    }
     if (code != CLM_OK) {
         return code;
     }
-    if (!clm_cp_nonce_is_fresh(req->cp->nonces, use.nonce, req->tx->now_s)) {
+    if (!is_fresh) {
         return clm_cp_answer_problem(req, answer, CLM_CP_NONCE_REQUIRED,
                                      "fetch a nonce from /agent/v1/enroll/nonce and try again");
     }

@@ -46,6 +46,7 @@ struct row {
     int64_t other_end_s; /* of the others, but not of those that are only trusted */
     struct clm_buf problems; /* " expired weak_key " */
     struct clm_buf search;
+    bool is_short; /* of memory: search lacks something */
     struct clm_strs sha256s;
 };
 
@@ -83,12 +84,11 @@ static void add_search(struct row *row, const char *text)
     if (text == NULL || row->search.len + strlen(text) + 1 > SEARCH_MAX) {
         return;
     }
-    enum clm_code code = clm_buf_add(&row->search, "\n", 1, NULL);
-
-    for (const char *p = text; code == CLM_OK && *p != '\0'; p++) {
+    row->is_short |= clm_buf_add(&row->search, "\n", 1, NULL) != CLM_OK;
+    for (const char *p = text; *p != '\0'; p++) {
         char c = (char)tolower((unsigned char)*p);
 
-        code = clm_buf_add(&row->search, &c, 1, NULL);
+        row->is_short |= clm_buf_add(&row->search, &c, 1, NULL) != CLM_OK;
     }
 }
 
@@ -229,7 +229,10 @@ static enum clm_code take_file(const struct clm_json *file, struct row *row, str
     if (code == CLM_OK) {
         code = each_text(file, "problems", row, add_problem, err);
     }
-    return code == CLM_OK ? take_entries(file, row, err) : code;
+    if (code == CLM_OK) {
+        code = take_entries(file, row, err);
+    }
+    return code == CLM_OK && row->is_short ? clm_err_set(err, CLM_E_NOMEM, "index of files") : code;
 }
 
 static enum clm_code insert(struct clm_cp_tx *tx, const struct clm_cp_file_page *page,

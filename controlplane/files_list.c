@@ -2,6 +2,7 @@
 /* Certificate files as the operator API lists them: filters, order, and where the next list begins. */
 #include <ctype.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "controlplane/files.h"
@@ -43,17 +44,23 @@ static enum clm_code read_cursor(const char *text, struct place *out, struct clm
     const char *path = NULL;
     const char *agent_id = NULL;
 
-    if (clm_b64url_decode(text, strlen(text), &plain, NULL) != CLM_OK ||
-        clm_json_parse(clm_buf_str(&plain), plain.len, CURSOR_MAX, &json, NULL) != CLM_OK ||
+    enum clm_code code = clm_b64url_decode(text, strlen(text), &plain, NULL);
+
+    if (code == CLM_OK) {
+        code = clm_json_parse(clm_buf_str(&plain), plain.len, CURSOR_MAX, &json, NULL);
+    }
+    if (code == CLM_E_NOMEM) {
+        return clm_err_set(err, code, "a cursor");
+    }
+    if (code != CLM_OK ||
         clm_json_int(json, "e", 0, CLM_CP_FILE_NEVER_S, &out->not_after_s, NULL) != CLM_OK ||
         clm_json_str(json, "p", PATH_MAX - 1, &path, NULL) != CLM_OK || path[0] == '\0' ||
         clm_json_str(json, "a", CLM_ID_SIZE - 1, &agent_id, NULL) != CLM_OK) {
         return clm_err_set(err, CLM_E_PARSE, "query parameter 'cursor': is none of ours");
     }
-    enum clm_code code = clm_str_copy(out->path, sizeof(out->path), path, err);
-
-    return code == CLM_OK ? clm_str_copy(out->agent_id, sizeof(out->agent_id), agent_id, err)
-                          : code;
+    (void)snprintf(out->path, sizeof(out->path), "%s", path);
+    (void)snprintf(out->agent_id, sizeof(out->agent_id), "%s", agent_id);
+    return CLM_OK;
 }
 
 static enum clm_code set_cursor(struct clm_json *obj, const struct place *place,

@@ -19,10 +19,10 @@ enum clm_code clm_cp_hub_new(clm_cp_hub_fn suspend, clm_cp_hub_fn resume,
 {
     struct clm_cp_hub *hub = calloc(1, sizeof(*hub));
 
-    if (hub == NULL || pthread_mutex_init(&hub->lock, NULL) != 0) {
-        free(hub);
+    if (hub == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "hub of held requests");
     }
+    (void)pthread_mutex_init(&hub->lock, NULL);
     hub->suspend = suspend;
     hub->resume = resume;
     *out_hub = hub;

@@ -204,6 +204,7 @@ static enum clm_code load_device_key(struct clm_cp_tx *tx, const char *agent_id,
 }
 
 struct recovery {
+    const char *agent_id; /* as the request names it */
     int64_t generation;
     bool is_proved;
     char nonce[CLM_CP_NONCE_SIZE];
@@ -218,6 +219,7 @@ static enum clm_code read_claims(struct clm_cp_request *req, const struct clm_bu
     const char *agent_id = NULL;
     const char *nonce = NULL;
     const char *csr_sha256 = NULL;
+    bool is_fresh = false;
     enum clm_code code =
         clm_json_parse(clm_buf_str(payload), payload->len, CLM_JSON_TEXT_MAX, &claims, err);
 
@@ -233,26 +235,25 @@ static enum clm_code read_claims(struct clm_cp_request *req, const struct clm_bu
     if (code == CLM_OK) {
         code = clm_json_int(claims, "generation", 0, CLM_JSON_INT_MAX, &out->generation, err);
     }
+    if (code == CLM_OK) {
+        code = clm_cp_nonce_check(req->cp->nonces, nonce, req->tx->now_s, &is_fresh, err);
+    }
     if (code != CLM_OK) {
         return code;
     }
-    const char *named = clm_json_text(clm_json_get(req->body, "agent_id"));
-
-    out->is_proved = named != NULL && strcmp(named, agent_id) == 0 &&
-                     strcmp(csr_sha256, csr->sha256) == 0 &&
-                     clm_cp_nonce_is_fresh(req->cp->nonces, nonce, req->tx->now_s);
+    out->is_proved =
+        strcmp(out->agent_id, agent_id) == 0 && strcmp(csr_sha256, csr->sha256) == 0 && is_fresh;
     return out->is_proved ? clm_str_copy(out->nonce, sizeof(out->nonce), nonce, err) : CLM_OK;
 }
 
-static enum clm_code check_proof(struct clm_cp_request *req, const char *agent_id,
-                                 const struct clm_csr_info *csr, struct recovery *out,
-                                 struct clm_err *err)
+static enum clm_code check_proof(struct clm_cp_request *req, const struct clm_csr_info *csr,
+                                 struct recovery *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_pubkey_free_p) struct clm_pubkey *device = NULL;
     CLM_CLEANUP(clm_buf_done) struct clm_buf payload = CLM_BUF_INIT(CLM_JWS_PAYLOAD_MAX);
     const struct clm_json *proof = NULL;
     struct clm_err why = {0};
-    enum clm_code code = load_device_key(req->tx, agent_id, &device, err);
+    enum clm_code code = load_device_key(req->tx, out->agent_id, &device, err);
 
     if (code == CLM_OK) {
         code = clm_json_object(req->body, "proof", &proof, err);
@@ -260,8 +261,12 @@ static enum clm_code check_proof(struct clm_cp_request *req, const char *agent_i
     if (code != CLM_OK) {
         return code;
     }
-    if (clm_jws_verify_flat(proof, CLM_JWS_TYP_RECOVER, device, &payload, &why) != CLM_OK) {
-        clm_log_warning("agent '%s': recovery with a bad signature: %s", agent_id, why.msg);
+    code = clm_jws_verify_flat(proof, CLM_JWS_TYP_RECOVER, device, &payload, &why);
+    if (code == CLM_E_NOMEM) { /* a signature that was not looked at is not a bad one */
+        return clm_err_set(err, code, "%s", why.msg);
+    }
+    if (code != CLM_OK) {
+        clm_log_warning("agent '%s': recovery with a bad signature: %s", out->agent_id, why.msg);
         return CLM_OK;
     }
     return read_claims(req, &payload, csr, out, err);
@@ -313,14 +318,14 @@ static enum clm_code recover(struct clm_cp_request *req, struct clm_cp_answer *a
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
     CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info csr = {0};
-    struct recovery recovery = {0};
+    struct recovery recovery = {.agent_id = agent->id};
     bool ok = false;
     enum clm_code code = clm_cp_identity_read_csr(req, answer, &der, &csr, &ok, err);
 
     if (code != CLM_OK || !ok) {
         return code;
     }
-    code = check_proof(req, agent->id, &csr, &recovery, err);
+    code = check_proof(req, &csr, &recovery, err);
     if (code != CLM_OK) {
         return code;
     }

@@ -154,6 +154,9 @@ enum clm_code clm_cp_inventory_target(struct clm_cp_tx *tx, const char *agent_id
     for (const struct clm_json *m = clm_json_first(found); m != NULL; m = clm_json_next(m)) {
         clm_json_set_copy(copy, clm_json_key(m), m);
     }
+    if (code == CLM_OK && !clm_json_is_whole(copy)) {
+        code = clm_err_set(err, CLM_E_NOMEM, "target '%s'", target);
+    }
     if (code == CLM_OK) {
         *out_json = CLM_STEAL(copy);
     }

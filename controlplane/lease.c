@@ -109,7 +109,7 @@ static enum clm_code answer_lease(struct clm_cp_request *req, struct clm_cp_answ
     clm_json_set_int(obj, "attempt", job->attempt);
     clm_json_set_int(obj, "fence", job->fence);
     clm_json_set_int(obj, "lease_ttl_s", ttl_s);
-    clm_json_set_int(obj, "renew_every_s", ttl_s / 3 > 0 ? ttl_s / 3 : 1);
+    clm_json_set_int(obj, "renew_every_s", ttl_s / 3);
     clm_json_set_int(obj, "timeout_s", job->timeout_s);
     clm_cp_json_time(obj, "server_time", req->tx->now_s);
     clm_cp_answer_header(answer, "Clm-Job-State", job->state);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lists of the operator API as tables. */
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +10,7 @@
 #include "controlplane/client.h"
 
 #define CELL_MAX   4096
+#define ROW_MAX    16384 /* a row of its own holds all names of a certificate */
 #define OUTPUT_MAX ((size_t)8 * 1024 * 1024)
 
 static const struct clm_json *find(const struct clm_json *obj, const char *path)
@@ -17,9 +20,7 @@ static const struct clm_json *find(const struct clm_json *obj, const char *path)
     while (obj != NULL) {
         size_t len = strcspn(path, ".");
 
-        if (len >= sizeof(key)) {
-            return NULL;
-        }
+        assert(len < sizeof(key)); /* paths stand in our tables */
         memcpy(key, path, len);
         key[len] = '\0';
         obj = clm_json_get(obj, key);
@@ -54,7 +55,8 @@ static enum clm_code add_value(const struct clm_json *value, struct clm_buf *out
     return code;
 }
 
-void clm_cp_show(const struct clm_json *obj, const char *path, struct clm_buf *out)
+enum clm_code clm_cp_show(const struct clm_json *obj, const char *path, struct clm_buf *out,
+                          struct clm_err *err)
 {
     const struct clm_json *value = find(obj, path);
     size_t before = out->len;
@@ -66,7 +68,24 @@ void clm_cp_show(const struct clm_json *obj, const char *path, struct clm_buf *o
     if (code == CLM_OK && out->len == before) {
         code = clm_buf_add_str(out, "-", NULL);
     }
-    (void)code; /* a text that is too long for out is cut off */
+    return code == CLM_E_NOMEM ? clm_err_set(err, code, "what is shown") : CLM_OK;
+}
+
+enum clm_code clm_cp_show_rows(const struct clm_json *obj, const char *const rows[][2], size_t n,
+                               int width, struct clm_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf cell = CLM_BUF_INIT(ROW_MAX);
+        enum clm_code code = clm_cp_show(obj, rows[i][1], &cell, err);
+
+        if (code != CLM_OK) {
+            return code;
+        }
+        if (width > 0 || strcmp(clm_buf_str(&cell), "-") != 0) {
+            clm_cp_say("%-*s %s", abs(width), rows[i][0], clm_buf_str(&cell));
+        }
+    }
+    return CLM_OK;
 }
 
 static enum clm_code build(const struct clm_json *items, const struct clm_cp_column *columns,
@@ -88,7 +107,11 @@ static enum clm_code build(const struct clm_json *items, const struct clm_cp_col
         for (size_t i = 0; i < n; i++) {
             CLM_CLEANUP(clm_buf_done) struct clm_buf cell = CLM_BUF_INIT(CELL_MAX);
 
-            clm_cp_show(item, columns[i].path, &cell);
+            enum clm_code code = clm_cp_show(item, columns[i].path, &cell, err);
+
+            if (code != CLM_OK) {
+                return code;
+            }
             clm_table_add(table, CLM_COLOR_NONE, clm_buf_str(&cell));
         }
     }

@@ -43,7 +43,7 @@ struct exchange {
     struct clm_cp_waiter waiter;
     struct clm_cp_peer peer;
     struct clm_buf raw;
-    bool is_too_large; /* the rest is read and dropped, so that the client reads our answer */
+    enum clm_code kept; /* not OK: the rest of the body is dropped, so that our answer is read */
     size_t dropped;
     bool was_dispatched;
 };
@@ -128,8 +128,10 @@ static bool refuse_early(struct exchange *ex, struct MHD_Connection *connection)
         return true;
     }
     ex->raw.max = req->route->body_max;
-    ex->is_too_large = body_length(connection) > req->route->body_max;
-    if (body_length(connection) > req->route->body_max + DROP_MAX) {
+    uint64_t length = body_length(connection);
+
+    ex->kept = length > req->route->body_max ? CLM_E_LIMIT : CLM_OK;
+    if (length > req->route->body_max + DROP_MAX) {
         (void)clm_cp_answer_problem(req, &ex->answer, CLM_CP_TOO_LARGE, "the limit is %zu bytes",
                                     req->route->body_max);
         return true;
@@ -156,6 +158,8 @@ static enum MHD_Result send_answer(struct exchange *ex, struct MHD_Connection *c
         (void)MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
         has_cache_rule |= strcmp(answer->headers[i].name, "Cache-Control") == 0;
     }
+    /* Agents wrote parts of what is shown: a browser must take it for what it is said to be. */
+    (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (!has_cache_rule) {
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     }
@@ -249,12 +253,26 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **sl
 /* False: so much too much that the connection is closed. */
 static bool take_body(struct exchange *ex, const char *data, size_t len)
 {
-    if (!ex->is_too_large && clm_buf_add(&ex->raw, data, len, NULL) == CLM_OK) {
+    if (ex->kept == CLM_OK) {
+        ex->kept = clm_buf_add(&ex->raw, data, len, NULL);
+    }
+    if (ex->kept == CLM_OK) {
         return true;
     }
-    ex->is_too_large = true;
     ex->dropped += len;
     return ex->dropped <= ex->raw.max + DROP_MAX;
+}
+
+static void refuse_body(struct exchange *ex)
+{
+    if (ex->kept == CLM_E_LIMIT) {
+        (void)clm_cp_answer_problem(&ex->req, &ex->answer, CLM_CP_TOO_LARGE,
+                                    "the limit is %zu bytes", ex->raw.max);
+    } else { /* the lack of memory is never the client's fault */
+        clm_log_error("a request's body: no memory");
+        (void)clm_cp_answer_problem(&ex->req, &ex->answer, CLM_CP_INTERNAL,
+                                    "no memory for the body");
+    }
 }
 
 /* Called for the head, for each piece of the body, at its end, and again after a hold. */
@@ -280,9 +298,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         *upload_len = 0;
         return go_on ? MHD_YES : MHD_NO;
     }
-    if (ex->is_too_large) {
-        (void)clm_cp_answer_problem(&ex->req, &ex->answer, CLM_CP_TOO_LARGE,
-                                    "the limit is %zu bytes", ex->raw.max);
+    if (ex->kept != CLM_OK) {
+        refuse_body(ex);
         return send_answer(ex, connection);
     }
     if (!ex->was_dispatched) {

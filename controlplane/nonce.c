@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/nonce.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,17 +71,23 @@ enum clm_code clm_cp_nonce_make(struct clm_cp_nonces *nonces, int64_t now_s,
     return code == CLM_OK ? clm_str_copy(dst, CLM_CP_NONCE_SIZE, clm_buf_str(&text), err) : code;
 }
 
-static bool is_ours(const struct clm_cp_nonces *nonces, const char *text, int64_t now_s)
+static enum clm_code is_ours(const struct clm_cp_nonces *nonces, const char *text, int64_t now_s,
+                             bool *out_ours, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf given = CLM_BUF_INIT((size_t)2 * BYTES);
     uint8_t wanted[BYTES];
     uint64_t made_s = 0;
 
-    if (strlen(text) != CLM_CP_NONCE_SIZE - 1 ||
-        clm_b64url_decode(text, CLM_CP_NONCE_SIZE - 1, &given, NULL) != CLM_OK ||
-        given.len != BYTES) {
-        return false;
+    *out_ours = false;
+    if (strlen(text) != CLM_CP_NONCE_SIZE - 1) {
+        return CLM_OK;
     }
+    enum clm_code code = clm_b64url_decode(text, CLM_CP_NONCE_SIZE - 1, &given, err);
+
+    if (code != CLM_OK) {
+        return code == CLM_E_NOMEM ? code : CLM_OK;
+    }
+    assert(given.len == BYTES); /* its length says so */
     memcpy(wanted, given.data, HEAD);
     mac(nonces, wanted);
     for (int i = 0; i < 8; i++) {
@@ -88,20 +95,20 @@ static bool is_ours(const struct clm_cp_nonces *nonces, const char *text, int64_
     }
     int64_t age_s = now_s - (int64_t)made_s;
 
-    return clm_ct_equal(wanted, given.data, BYTES) && age_s >= -1 && age_s <= CLM_CP_NONCE_LIFE_S;
+    *out_ours =
+        clm_ct_equal(wanted, given.data, BYTES) && age_s >= -1 && age_s <= CLM_CP_NONCE_LIFE_S;
+    return CLM_OK;
 }
 
-bool clm_cp_nonce_is_fresh(const struct clm_cp_nonces *nonces, const char *text, int64_t now_s)
+enum clm_code clm_cp_nonce_check(const struct clm_cp_nonces *nonces, const char *text,
+                                 int64_t now_s, bool *out_fresh, struct clm_err *err)
 {
-    if (!is_ours(nonces, text, now_s)) {
-        return false;
+    enum clm_code code = is_ours(nonces, text, now_s, out_fresh, err);
+
+    for (size_t i = 0; i < USED_KEEP && *out_fresh; i++) {
+        *out_fresh = strcmp(nonces->used[i], text) != 0;
     }
-    for (size_t i = 0; i < USED_KEEP; i++) {
-        if (strcmp(nonces->used[i], text) == 0) {
-            return false;
-        }
-    }
-    return true;
+    return code;
 }
 
 void clm_cp_nonce_use(struct clm_cp_nonces *nonces, const char *text)

@@ -25,8 +25,9 @@ void clm_cp_nonces_free(struct clm_cp_nonces *nonces);
 
 CLM_MUST_USE enum clm_code clm_cp_nonce_make(struct clm_cp_nonces *nonces, int64_t now_s,
                                              char dst[CLM_CP_NONCE_SIZE], struct clm_err *err);
-/* True if it is ours, not expired and not used. */
-bool clm_cp_nonce_is_fresh(const struct clm_cp_nonces *nonces, const char *text, int64_t now_s);
+/* *out_fresh: it is ours, not expired and not used. Errors: NOMEM. */
+CLM_MUST_USE enum clm_code clm_cp_nonce_check(const struct clm_cp_nonces *nonces, const char *text,
+                                              int64_t now_s, bool *out_fresh, struct clm_err *err);
 /* Remembers it as used. The oldest is forgotten when 4096 are in use. */
 void clm_cp_nonce_use(struct clm_cp_nonces *nonces, const char *text);
 

@@ -17,7 +17,8 @@ struct action {
     const char *target;
     struct clm_cp_cert cert; /* id "" without one */
     struct clm_json *spec;
-    bool is_answered; /* the answer holds a problem */
+    bool keeps_failure; /* of a deployment: what failed stays as it is */
+    bool is_answered;   /* the answer holds a problem */
 };
 
 typedef enum clm_code (*build_fn)(struct clm_cp_request *req, struct clm_cp_answer *answer,
@@ -66,7 +67,8 @@ static enum clm_code build_deploy(struct clm_cp_request *req, struct clm_cp_answ
         clm_json_set_str(action->spec, "sha256", version.sha256);
         clm_json_set_str(action->spec, "chain_pem", clm_buf_str(&version.pem));
         clm_json_set_str(action->spec, "key_ref", version.key_ref);
-        code = clm_cp_order_job_retain(req->tx, action->cert.id, action->spec, err);
+        code = clm_cp_order_job_how(req->tx, action->cert.id, action->spec, &action->keeps_failure,
+                                    err);
     }
     if (code == CLM_OK && !action->is_answered) {
         code = clm_cp_cert_set_state(req->tx, action->cert.id, "deploying", NULL, err);
@@ -255,6 +257,7 @@ static enum clm_code make_job(struct clm_cp_request *req, const struct action_ki
         .target = action->target,
         .certificate_id = action->cert.id[0] != '\0' ? action->cert.id : NULL,
         .priority = kind->priority,
+        .keeps_failure = action->keeps_failure,
         .requested_by = "operator",
         .spec = action->spec,
     };

@@ -28,11 +28,9 @@ static enum clm_code answer_config(struct clm_cp_request *req, struct clm_cp_ans
         return unknown(req, answer);
     }
     if (code == CLM_OK) {
-        code = clm_json_int(obj, "revision", 1, CLM_JSON_INT_MAX, &revision, err);
-    }
-    if (code == CLM_OK) {
         code = clm_cp_answer_json(answer, status, obj, err);
     }
+    clm_ignore(clm_json_int(obj, "revision", 1, CLM_JSON_INT_MAX, &revision, NULL)); /* is there */
     (void)snprintf(etag, sizeof(etag), "\"%lld\"", (long long)revision);
     clm_cp_answer_header(answer, "ETag", etag);
     return code;
@@ -43,12 +41,10 @@ static enum clm_code answer_faults(struct clm_cp_request *req, struct clm_cp_ans
 {
     struct clm_json *extra = clm_json_new_object();
     const struct clm_json *first = clm_json_first(faults);
-    const char *pointer = clm_json_text(clm_json_get(first, "pointer"));
-    const char *why = clm_json_text(clm_json_get(first, "detail"));
     char detail[CLM_ERR_MSG_MAX];
 
-    (void)snprintf(detail, sizeof(detail), "%s: %s", pointer != NULL ? pointer : "",
-                   why != NULL ? why : "");
+    (void)snprintf(detail, sizeof(detail), "%s: %s", clm_json_text(clm_json_get(first, "pointer")),
+                   clm_json_text(clm_json_get(first, "detail")));
     clm_json_set_copy(extra, "errors", faults);
     return clm_cp_answer_problem_take(req, answer, CLM_CP_SCHEMA, extra, detail);
 }
@@ -225,6 +221,9 @@ static enum clm_code change(struct clm_cp_request *req, struct clm_cp_answer *an
         code = clm_cp_cert_draft_read(&req->cp->conf, draft.cert, &cert, err);
     }
     if (code == CLM_OK) {
+        code = clm_cp_cert_draft_fill(req->tx, &cert, err);
+    }
+    if (code == CLM_OK) {
         code = clm_cp_cert_update(req->tx, config->certificate_id, &cert.in, err);
     }
     if (code == CLM_OK) {
@@ -261,7 +260,7 @@ static enum clm_code run(struct clm_cp_request *req, struct clm_cp_answer *answe
                          const struct clm_cp_cert *cert, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
-    char job_id[CLM_ID_SIZE];
+    char job_id[CLM_ID_SIZE] = "";
     bool is_busy = false;
     enum clm_code code = clm_cp_cert_is_busy(req->tx, cert->id, &is_busy, err);
 

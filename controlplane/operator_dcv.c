@@ -74,13 +74,6 @@ CLM_CP_HANDLER(clm_cp_op_dcv_ready)
                                      "the order does not wait for files: it is %s", order.state);
     }
     clm_log_notice("order '%s': an operator says that the files are served", order.id);
-    code = clm_cp_challenge_set_state(req->tx, order.id, NULL, "ready", err);
-    if (code == CLM_OK) {
-        req->tx->wake_worker = true;
-        code = clm_cp_order_set_state(req->tx, &order, "dcv_ready", NULL, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_cp_order_load(req->tx, order.id, NULL, &order, err);
-    }
+    code = clm_cp_order_dcv_ready(req->tx, &order, err);
     return code == CLM_OK ? answer_order(req, answer, &order, 202, err) : code;
 }

@@ -332,14 +332,7 @@ CLM_CP_HANDLER(clm_cp_post_dcv_ready)
     if (strcmp(order.state, "dcv_pending") != 0) {
         return answer_order(answer, &order, 200, err);
     }
-    code = clm_cp_challenge_set_state(req->tx, order.id, NULL, "ready", err);
-    if (code == CLM_OK) {
-        req->tx->wake_worker = true;
-        code = clm_cp_order_set_state(req->tx, &order, "dcv_ready", NULL, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_cp_order_load(req->tx, order.id, NULL, &order, err);
-    }
+    code = clm_cp_order_dcv_ready(req->tx, &order, err);
     return code == CLM_OK ? answer_order(answer, &order, 202, err) : code;
 }
 

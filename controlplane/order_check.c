@@ -143,7 +143,9 @@ static bool has_value(const struct clm_json *asked, const struct clm_strs *got)
         return got->n == 1 && strcmp(got->v[0], clm_json_text(asked)) == 0;
     }
     for (const struct clm_json *m = clm_json_first(asked); m != NULL; m = clm_json_next(m), n++) {
-        if (clm_json_text(m) == NULL || !clm_strs_has(got, clm_json_text(m))) {
+        const char *text = clm_json_text(m);
+
+        if (text == NULL || !clm_strs_has(got, text)) {
             return false;
         }
     }

@@ -42,14 +42,29 @@ static void set_retain(const struct clm_json *config, struct clm_json *how)
     }
 }
 
-enum clm_code clm_cp_order_job_retain(struct clm_cp_tx *tx, const char *certificate_id,
-                                      struct clm_json *how, struct clm_err *err)
+static bool says(const struct clm_json *config, const char *step, const char *member,
+                 const char *value)
+{
+    const char *text = clm_json_text(clm_json_get(clm_json_get(config, step), member));
+
+    return text != NULL && strcmp(text, value) == 0;
+}
+
+static bool keeps_failure(const struct clm_json *config)
+{
+    return says(config, "schedule", "on_failure", "leave");
+}
+
+enum clm_code clm_cp_order_job_how(struct clm_cp_tx *tx, const char *certificate_id,
+                                   struct clm_json *how, bool *out_keeps_failure,
+                                   struct clm_err *err)
 {
     CLM_CLEANUP(clm_cp_config_done) struct clm_cp_config config = {0};
     enum clm_code code = clm_cp_config_of_cert(tx, certificate_id, &config, err);
 
     if (code == CLM_OK) {
         set_retain(config.body, how);
+        *out_keeps_failure = keeps_failure(config.body);
     }
     return code == CLM_E_NOTFOUND ? CLM_OK : code;
 }
@@ -64,14 +79,6 @@ static void build_spec(const struct clm_cp_tx *tx, const struct clm_cp_cert *cer
     if (strcmp(cert->on_issue, "deploy") == 0) {
         set_retain(config, clm_json_set_object(spec, "deploy"));
     }
-}
-
-static bool says(const struct clm_json *config, const char *step, const char *member,
-                 const char *value)
-{
-    const char *text = clm_json_text(clm_json_get(clm_json_get(config, step), member));
-
-    return text != NULL && strcmp(text, value) == 0;
 }
 
 enum clm_code clm_cp_order_job_create(struct clm_cp_tx *tx, const struct clm_cp_cert *cert,
@@ -97,7 +104,7 @@ enum clm_code clm_cp_order_job_create(struct clm_cp_tx *tx, const struct clm_cp_
         .certificate_id = cert->id,
         .priority = PRIORITY,
         .timeout_s = says(config.body, "dcv", "method", "manual") ? MANUAL_TIMEOUT_S : 0,
-        .keeps_failure = says(config.body, "schedule", "on_failure", "leave"),
+        .keeps_failure = keeps_failure(config.body),
         .requested_by = requested_by,
         .spec = spec,
     };

@@ -17,9 +17,11 @@ CLM_MUST_USE enum clm_code clm_cp_order_job_create(struct clm_cp_tx *tx,
                                                    const char *requested_by,
                                                    char out_id[CLM_ID_SIZE], struct clm_err *err);
 
-/* "retain" into how a job deploys, if the certificate's configuration says how many to keep. */
-CLM_MUST_USE enum clm_code clm_cp_order_job_retain(struct clm_cp_tx *tx, const char *certificate_id,
-                                                   struct clm_json *how, struct clm_err *err);
+/* What the certificate's configuration, if it has one, says of a deployment: "retain" into how, and
+ * whether a failed one stays as it is (else *out_keeps_failure is not touched). */
+CLM_MUST_USE enum clm_code clm_cp_order_job_how(struct clm_cp_tx *tx, const char *certificate_id,
+                                                struct clm_json *how, bool *out_keeps_failure,
+                                                struct clm_err *err);
 
 /* True if a job of this certificate has not ended. */
 CLM_MUST_USE enum clm_code clm_cp_cert_is_busy(struct clm_cp_tx *tx, const char *certificate_id,

@@ -110,8 +110,7 @@ static const char *cert_state(const char *order_state)
 {
     static const char *const map[][2] = {
         {"created", "ordering"}, {"dcv_pending", "dcv"}, {"dcv_ready", "dcv"},
-        {"validating", "dcv"},   {"issued", "issued"},   {"failed", "failed"},
-        {"canceled", "failed"},
+        {"validating", "dcv"},   {"issued", "issued"},
     };
 
     for (size_t i = 0; i < CLM_ARRAY_LEN(map); i++) {
@@ -367,4 +366,16 @@ enum clm_code clm_cp_order_get_csr(struct clm_cp_tx *tx, const char *id, struct 
         tx->db, &text, err, "SELECT csr FROM cert_order WHERE id = ?1", CLM_SQL(clm_sql_text(id)));
 
     return code == CLM_OK ? clm_b64url_decode(clm_buf_str(&text), text.len, out_der, err) : code;
+}
+
+enum clm_code clm_cp_order_dcv_ready(struct clm_cp_tx *tx, struct clm_cp_order *io_order,
+                                     struct clm_err *err)
+{
+    enum clm_code code = clm_cp_challenge_set_state(tx, io_order->id, NULL, "ready", err);
+
+    if (code == CLM_OK) {
+        tx->wake_worker = true;
+        code = clm_cp_order_set_state(tx, io_order, "dcv_ready", NULL, err);
+    }
+    return code == CLM_OK ? clm_cp_order_load(tx, io_order->id, NULL, io_order, err) : code;
 }

@@ -130,4 +130,8 @@ CLM_MUST_USE enum clm_code clm_cp_order_check_csr(struct clm_cp_tx *tx,
                                                   const struct clm_csr_info *csr,
                                                   struct clm_json *faults, struct clm_err *err);
 
+/* The files of a pending order are served: whoever says so. io_order is read again. */
+CLM_MUST_USE enum clm_code
+clm_cp_order_dcv_ready(struct clm_cp_tx *tx, struct clm_cp_order *io_order, struct clm_err *err);
+
 #endif

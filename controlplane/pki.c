@@ -96,6 +96,7 @@ static enum clm_code open_authority(const struct clm_cp_pki *pki, const char *di
                                     struct clm_cp_authority *out, struct clm_err *err)
 {
     char path[PATH_MAX];
+    bool matches = false;
     enum clm_code code = file_path(dir, spec->name, ".key", path, err);
 
     if (code == CLM_OK) {
@@ -118,7 +119,10 @@ static enum clm_code open_authority(const struct clm_cp_pki *pki, const char *di
     if (code == CLM_OK) {
         code = clm_cert_chain_from_pem(out->pem.data, out->pem.len, &out->cert, err);
     }
-    if (code == CLM_OK && !clm_cert_matches_key(out->cert, 0, out->key)) {
+    if (code == CLM_OK) {
+        code = clm_cert_matches_key(out->cert, 0, out->key, &matches, err);
+    }
+    if (code == CLM_OK && !matches) {
         code = clm_err_set(err, CLM_E_CONFIG, "certificate and key '%s/%s.key' do not fit", dir,
                            spec->name);
     }

@@ -265,15 +265,15 @@ static enum clm_code payload_sha256(const struct clm_json *jws, char dst[CLM_SHA
     struct clm_buf payload = CLM_BUF_INIT((size_t)2 * CLM_JWS_PAYLOAD_MAX);
     const char *text = clm_json_text(clm_json_get(jws, "payload"));
 
-    if (text == NULL) {
-        return clm_err_set(err, CLM_E_BUG, "a stored job has no payload");
-    }
-    enum clm_code code = clm_b64url_decode(text, strlen(text), &payload, err);
+    enum clm_code code = text != NULL ? clm_b64url_decode(text, strlen(text), &payload, err)
+                                      : clm_err_set(err, CLM_E_PARSE, "no payload");
 
-    if (code == CLM_OK) {
-        clm_sha256_hex(payload.data, payload.len, dst);
+    if (code != CLM_OK) {
+        (void)clm_err_wrap(err, code, "a stored job");
+        return code == CLM_E_NOMEM ? code : CLM_E_BUG; /* never the client's fault */
     }
-    return code;
+    clm_sha256_hex(payload.data, payload.len, dst);
+    return CLM_OK;
 }
 
 static enum clm_code add_offer(struct clm_cp_stmt *stmt, struct clm_json *array, size_t *io_bytes,

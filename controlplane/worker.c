@@ -21,6 +21,8 @@
 #define CLEAN_EVERY_S 600
 #define RENEW_EVERY_S 2
 #define WAIT_MAX_S    60
+#define TOLD_MAX_S    3600 /* of what a CA says */
+#define LOCAL_TRIES   25   /* of a step for want of disk or memory: some 20 minutes */
 #define CHANGES_KEEP  20000
 #define EVENTS_KEEP_S (30LL * 86400) /* of jobs that have ended */
 
@@ -39,7 +41,8 @@ struct clm_cp_worker {
     struct clm_cp_hub *hub;
     int64_t cleaned_s;
     int64_t renewed_s;
-    uint32_t again_ms; /* an order is due sooner than the next tick; 0: none is */
+    uint32_t again_ms;     /* until the next turn */
+    int64_t rest_until_ms; /* no order is touched before */
 };
 
 static struct clm_cp_tx new_tx(struct clm_cp_worker *worker)
@@ -72,7 +75,7 @@ static enum clm_code try_later(struct clm_cp_worker *worker, const struct clm_cp
     int64_t wait_s = order->tries < 6 ? INT64_C(1) << order->tries : WAIT_MAX_S;
 
     if ((int64_t)why->retry_after_s > wait_s) {
-        wait_s = (int64_t)why->retry_after_s;
+        wait_s = why->retry_after_s < TOLD_MAX_S ? (int64_t)why->retry_after_s : TOLD_MAX_S;
     }
     enum clm_code code = clm_cp_tx_begin(&tx, true, err);
 
@@ -95,6 +98,15 @@ static enum clm_code load_order(struct clm_cp_worker *worker, const char *id,
     return code == CLM_OK ? clm_cp_tx_commit(&tx, err) : code;
 }
 
+/* A full disk, a busy database and the lack of memory pass as well as the absence of a CA. */
+static int64_t tries_max(const struct clm_cp_connector_ops *ops, enum clm_code code)
+{
+    if (code == CLM_E_IO || code == CLM_E_NOMEM) {
+        return LOCAL_TRIES;
+    }
+    return clm_code_is_transient(code) ? ops->tries_max : 0;
+}
+
 static enum clm_code step_order(struct clm_cp_worker *worker, const char *id, struct clm_err *err)
 {
     struct clm_cp_order order;
@@ -110,23 +122,27 @@ static enum clm_code step_order(struct clm_cp_worker *worker, const char *id, st
         return end_order(worker, &order, "its connector is no longer configured", err);
     }
     CLM_CLEANUP(clm_cp_tx_done) struct clm_cp_tx tx = new_tx(worker);
-    struct clm_cp_work work = {
-        .tx = &tx, .connector = connector, .http = worker->http, .dir = worker->dir};
+    struct clm_cp_work work = {.tx = &tx,
+                               .connector = connector,
+                               .http = worker->http,
+                               .dir = worker->dir,
+                               .again_ms = worker->again_ms};
 
     const struct clm_cp_connector_ops *ops = clm_cp_connector_ops(connector->type);
 
     code = ops->step(&work, &order, &why);
-    if (work.again_ms > 0 && (worker->again_ms == 0 || work.again_ms < worker->again_ms)) {
-        worker->again_ms = work.again_ms;
-    }
+    worker->again_ms = work.again_ms;
     clm_cp_tx_done(&tx); /* a step that failed left its transaction open */
     if (code == CLM_OK) {
         return CLM_OK;
     }
-    if (clm_code_is_transient(code) != 0 && order.tries < ops->tries_max) {
-        return try_later(worker, &order, &why, err);
+    code = order.tries < tries_max(ops, code) ? try_later(worker, &order, &why, err)
+                                              : end_order(worker, &order, why.msg, err);
+    if (code !=
+        CLM_OK) { /* when to try again cannot be kept: a CA shall not be asked every second */
+        worker->rest_until_ms = clm_clock_mono_ms() + INT64_C(1000) * WAIT_MAX_S;
     }
-    return end_order(worker, &order, why.msg, err);
+    return code;
 }
 
 static enum clm_code step_orders(struct clm_cp_worker *worker, struct clm_err *err)
@@ -138,10 +154,17 @@ static enum clm_code step_orders(struct clm_cp_worker *worker, struct clm_err *e
                                     .values = CLM_SQL(clm_sql_int(clm_clock_now_s())),
                                     .visit = clm_cp_row_to_strs,
                                     .arg = &ids};
+    if (clm_clock_mono_ms() < worker->rest_until_ms) {
+        return CLM_OK;
+    }
     enum clm_code code = clm_cp_db_each(worker->db, &due, err);
 
     for (size_t i = 0; code == CLM_OK && i < ids.n; i++) {
-        code = step_order(worker, ids.v[i], err);
+        struct clm_err why = {0};
+
+        if (step_order(worker, ids.v[i], &why) != CLM_OK) { /* the others can do without it */
+            clm_log_error("order '%s': %s", ids.v[i], why.msg);
+        }
     }
     return code;
 }
@@ -244,12 +267,10 @@ static void work_once(struct clm_cp_worker *worker)
 /* Sleeps until the next tick, an order that is due before it, or a wake. */
 static bool wait_for_work(struct clm_cp_worker *worker)
 {
-    uint32_t tick_ms = worker->again_ms > 0 ? worker->again_ms : TICK_MS;
-    int64_t until_ms = clm_clock_mono_ms() + tick_ms;
+    int64_t until_ms = clm_clock_mono_ms() + worker->again_ms;
     const struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
                                    .tv_nsec = (long)(until_ms % 1000) * 1000000};
 
-    worker->again_ms = 0;
     (void)pthread_mutex_lock(&worker->lock);
     while (!worker->is_woken && !worker->is_stopping) {
         if (pthread_cond_timedwait(&worker->cond, &worker->lock, &until) == ETIMEDOUT) {
@@ -268,6 +289,7 @@ static void *run(void *arg)
     struct clm_cp_worker *worker = arg;
 
     do {
+        worker->again_ms = TICK_MS;
         work_once(worker);
     } while (wait_for_work(worker));
     return NULL;

@@ -49,13 +49,13 @@ static enum clm_code add_defines(const struct clm_io *io, const struct clm_servi
     static const char *const modes[] = {"FOREGROUND", "NO_DETACH", "DEBUG", "ONE_PROCESS"};
     CLM_CLEANUP(clm_strs_done) struct clm_strs argv = {0};
     CLM_CLEANUP(clm_apache_args_done) struct clm_apache_args args = {.conf = ""};
-    enum clm_code code = clm_cmdline_read(io, service->pid, &argv, NULL);
+    struct clm_err why = {0};
+    enum clm_code code = clm_cmdline_read(io, service->pid, &argv, &why);
 
-    if (code == CLM_OK) {
-        code = clm_apache_args_parse(&argv, &args, err);
-    } else if (code != CLM_E_NOMEM) {
-        return CLM_OK;
+    if (code == CLM_E_NOMEM) {
+        return clm_err_set(err, code, "%s", why.msg);
     }
+    code = clm_apache_args_parse(&argv, &args, err); /* none if it has just ended */
     for (size_t i = 0; i < args.defines.n && code == CLM_OK; i++) {
         const char *const words[] = {"-D", args.defines.v[i]};
         bool is_mode = false;

@@ -9,21 +9,10 @@
 
 #define DEADLINE_MS 30000u /* for proof of service, unless more was declared; design.md 6 */
 
-static struct clm_step *add_step(struct clm_plan *plan, enum clm_step_kind kind,
-                                 struct clm_err *err)
-{
-    struct clm_step *step = clm_plan_add(plan, kind);
-
-    if (step == NULL) {
-        (void)clm_err_set(err, CLM_E_NOMEM, "step of a plan");
-    }
-    return step;
-}
-
 static enum clm_code add_put(const struct clm_io *io, const struct clm_declared_output *output,
                              struct clm_plan *plan, struct clm_err *err)
 {
-    struct clm_step *step = add_step(plan, CLM_STEP_FILE_PUT, err);
+    struct clm_step *step = clm_plan_add(plan, CLM_STEP_FILE_PUT, err);
     enum clm_code code = CLM_E_NOMEM;
 
     if (step != NULL) {
@@ -111,7 +100,7 @@ static const struct {
 static enum clm_code add_reload(const struct clm_io *io, const struct clm_declared *declared,
                                 struct clm_plan *plan, struct clm_err *err)
 {
-    struct clm_step *step = add_step(plan, CLM_STEP_RELOAD, err);
+    struct clm_step *step = clm_plan_add(plan, CLM_STEP_RELOAD, err);
 
     if (step == NULL) {
         return CLM_E_NOMEM;
@@ -136,7 +125,7 @@ static enum clm_code add_verify(const struct clm_declared *declared,
     if (target->n_endpoints == 0) {
         return CLM_OK; /* nothing can be proved, and the result says so */
     }
-    step = add_step(plan, CLM_STEP_VERIFY, err);
+    step = clm_plan_add(plan, CLM_STEP_VERIFY, err);
     if (step == NULL) {
         return CLM_E_NOMEM;
     }
@@ -189,7 +178,7 @@ static enum clm_code plan(const struct clm_io *io, const struct clm_service *ser
         code = add_puts(io, declared, out, err);
     }
     if (code == CLM_OK && declared->check[0] != '\0') {
-        step = add_step(out, CLM_STEP_POST_CHECK, err);
+        step = clm_plan_add(out, CLM_STEP_POST_CHECK, err);
         code = step == NULL ? CLM_E_NOMEM : set_hook(io, declared->check, step, err);
     }
     if (code == CLM_OK) {

@@ -28,13 +28,14 @@ static enum clm_code test_argv(const struct clm_io *io, const struct clm_service
     const char *const words[] = {service->exe, "-t", "-q", "-c", service->config_path};
     CLM_CLEANUP(clm_strs_done) struct clm_strs argv = {0};
     struct clm_nginx_args args = {.conf = ""};
-    enum clm_code code = clm_cmdline_read(io, service->pid, &argv, NULL);
+    struct clm_err why = {0};
+    enum clm_code code = clm_cmdline_read(io, service->pid, &argv, &why);
 
-    if (code == CLM_OK) {
-        code = clm_nginx_args_parse(&argv, &args, err);
-    } else if (code != CLM_E_NOMEM) {
-        code = CLM_OK; /* it has just ended: its reload will tell */
+    if (code == CLM_E_NOMEM) {
+        return clm_err_set(err, code, "%s", why.msg);
     }
+    code =
+        clm_nginx_args_parse(&argv, &args, err); /* none if it has just ended: its reload tells */
     for (size_t i = 0; i < CLM_ARRAY_LEN(words) && code == CLM_OK; i++) {
         code = clm_strs_add(out, words[i], err);
     }

@@ -128,17 +128,6 @@ enum clm_code clm_pem_check(const struct clm_io *io, const struct clm_service *s
     return code == CLM_OK ? CLM_OK : clm_err_set(err, CLM_E_CONFIG, "%s", why.msg);
 }
 
-static struct clm_step *add_step(struct clm_plan *plan, enum clm_step_kind kind,
-                                 struct clm_err *err)
-{
-    struct clm_step *step = clm_plan_add(plan, kind);
-
-    if (step == NULL) {
-        (void)clm_err_set(err, CLM_E_NOMEM, "step of a plan");
-    }
-    return step;
-}
-
 static enum clm_code add_test(struct clm_plan *plan, enum clm_step_kind kind,
                               const struct clm_strs *argv, struct clm_err *err)
 {
@@ -147,14 +136,14 @@ static enum clm_code add_test(struct clm_plan *plan, enum clm_step_kind kind,
     if (argv->n == 0) {
         return CLM_OK;
     }
-    step = add_step(plan, kind, err);
+    step = clm_plan_add(plan, kind, err);
     return step == NULL ? CLM_E_NOMEM : clm_strs_copy(&step->argv, argv, err);
 }
 
 static enum clm_code add_put(struct clm_plan *plan, const char *path, enum clm_content content,
                              struct clm_err *err)
 {
-    struct clm_step *step = add_step(plan, CLM_STEP_FILE_PUT, err);
+    struct clm_step *step = clm_plan_add(plan, CLM_STEP_FILE_PUT, err);
 
     if (step == NULL) {
         return CLM_E_NOMEM;
@@ -233,7 +222,7 @@ static enum clm_code add_reload(const struct clm_io *io, const struct clm_pem_se
                                 const struct clm_service *service, struct clm_plan *plan,
                                 struct clm_err *err)
 {
-    struct clm_step *step = add_step(plan, CLM_STEP_RELOAD, err);
+    struct clm_step *step = clm_plan_add(plan, CLM_STEP_RELOAD, err);
     struct clm_unit unit = {.name = ""};
 
     if (step == NULL) {
@@ -254,7 +243,7 @@ static enum clm_code add_reload(const struct clm_io *io, const struct clm_pem_se
 static enum clm_code add_verify(struct clm_plan *plan, const struct clm_target *target,
                                 struct clm_err *err)
 {
-    struct clm_step *step = add_step(plan, CLM_STEP_VERIFY, err);
+    struct clm_step *step = clm_plan_add(plan, CLM_STEP_VERIFY, err);
 
     if (step == NULL) {
         return CLM_E_NOMEM;

@@ -27,17 +27,6 @@ static const struct {
     enum clm_file_format format;
 } formats[] = {{"pkcs12", CLM_FORMAT_PKCS12}, {"jks", CLM_FORMAT_JKS}, {"jceks", CLM_FORMAT_JCEKS}};
 
-static struct clm_step *add_step(struct clm_plan *plan, enum clm_step_kind kind,
-                                 struct clm_err *err)
-{
-    struct clm_step *step = clm_plan_add(plan, kind);
-
-    if (step == NULL) {
-        (void)clm_err_set(err, CLM_E_NOMEM, "step of a plan");
-    }
-    return step;
-}
-
 /* One entry of a keystore; the others keep their bytes. */
 static enum clm_code put_entry(struct clm_plan *plan, const struct clm_target *target,
                                struct clm_err *err)
@@ -46,7 +35,7 @@ static enum clm_code put_entry(struct clm_plan *plan, const struct clm_target *t
 
     for (size_t i = 0; i < CLM_ARRAY_LEN(formats); i++) {
         if (strcmp(target->store_type, formats[i].store_type) == 0) {
-            step = add_step(plan, CLM_STEP_FILE_PUT, err);
+            step = clm_plan_add(plan, CLM_STEP_FILE_PUT, err);
             if (step == NULL) {
                 return CLM_E_NOMEM;
             }
@@ -76,7 +65,7 @@ struct place {
 static enum clm_code put_new(const struct place *place, struct clm_plan *plan, const char *path,
                              enum clm_content content, struct clm_err *err)
 {
-    struct clm_step *step = add_step(plan, CLM_STEP_FILE_PUT, err);
+    struct clm_step *step = clm_plan_add(plan, CLM_STEP_FILE_PUT, err);
     struct clm_stat st = {0};
     char proc[32];
     enum clm_code code;
@@ -150,7 +139,7 @@ static enum clm_code put_first(const struct place *place, struct clm_plan *plan,
     if (code != CLM_OK) {
         return code;
     }
-    step = add_step(plan, CLM_STEP_FILE_PUT, err);
+    step = clm_plan_add(plan, CLM_STEP_FILE_PUT, err);
     if (step == NULL) {
         return CLM_E_NOMEM;
     }
@@ -288,7 +277,7 @@ static enum clm_code try_manager(const struct clm_io *io, const char *url, struc
 static enum clm_code add_reload(const struct clm_io *io, const struct clm_service *service,
                                 const char *url, struct clm_plan *plan, struct clm_err *err)
 {
-    struct clm_step *step = add_step(plan, CLM_STEP_RELOAD, err);
+    struct clm_step *step = clm_plan_add(plan, CLM_STEP_RELOAD, err);
     bool can_manage = false;
     enum clm_code code;
 
@@ -315,7 +304,7 @@ static enum clm_code add_verify(const struct clm_target *target, struct clm_plan
                                 struct clm_err *err)
 {
     bool is_restart = plan->steps[plan->n_steps - 1].how == CLM_RELOAD_RESTART;
-    struct clm_step *step = add_step(plan, CLM_STEP_VERIFY, err);
+    struct clm_step *step = clm_plan_add(plan, CLM_STEP_VERIFY, err);
 
     if (step == NULL) {
         return CLM_E_NOMEM;

@@ -38,7 +38,7 @@ static enum clm_code read_version(const struct clm_io *io, const struct clm_proc
     int status = 0;
 
     if (code == CLM_OK) {
-        code = io->run(io->ctx, argv, RUN_TIMEOUT_MS, &status, &output, &why);
+        code = io->ask(io->ctx, argv, RUN_TIMEOUT_MS, &status, &output, &why);
     }
     if (code != CLM_OK) {
         return clm_remark(&service->remarks, err, "the version is not known: %s", why.msg);

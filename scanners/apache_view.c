@@ -91,8 +91,11 @@ static bool parse_addr(const char *text, bool bare_port, struct clm_apache_addr 
         (void)snprintf(out->host, sizeof(out->host), "*");
         return true;
     }
-    return inet_pton(family, host, bytes) == 1 &&
-           inet_ntop(family, bytes, out->host, sizeof(out->host)) != NULL;
+    if (inet_pton(family, host, bytes) != 1) {
+        return false;
+    }
+    (void)inet_ntop(family, bytes, out->host, sizeof(out->host)); /* there is room for any */
+    return true;
 }
 
 /* The address of a bound socket for a Listen line; "" if there is none. */

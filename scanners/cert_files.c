@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scanners/cert_files.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +87,8 @@ static enum clm_code resolve_roots(struct clm_files_scan *scan, struct clm_err *
                                     CLM_FILES_ROOTS_MAX);
         }
         if (realpath(root, real) == NULL) {
-            continue; /* not on this host */
+            scan->counts->unreadable += errno != ENOENT && errno != ENOTDIR; /* else not here */
+            continue;
         }
         for (size_t k = 0; k < scan->rules->roots->n && !is_inside; k++) {
             char other[PATH_MAX];
@@ -171,8 +173,13 @@ enum clm_code clm_cert_files_scan(const struct clm_files_rules *rules,
     if (scan.keys == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "search for certificates");
     }
-    clm_users_read(rules->io, &scan.users);
-    code = run(&scan, err);
+    code = clm_users_read(rules->io, &scan.users, err);
+    if (code == CLM_OK) {
+        code = run(&scan, err);
+    }
+    if (code == CLM_OK && scan.is_short) {
+        code = clm_err_set(err, CLM_E_NOMEM, "search for certificates");
+    }
     clm_strs_done(&scan.roots);
     clm_links_done(&scan.links);
     clm_links_done(&scan.hard);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/base/clock.h"
 #include "agent/crypto/dn.h"
 #include "agent/crypto/ext.h"
 
@@ -59,18 +60,6 @@ static const struct oid_name *oid_find(const struct oid_name *table, size_t n,
 
 /* ---- parts ---- */
 
-/* Days since 1970-01-01 of a Gregorian date; years are counted from March. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    int64_t y = month <= 2 ? year - 1 : year;
-    int64_t era = y / 400;
-    int64_t year_of_era = y - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-           719468;
-}
-
 static bool digits(const uint8_t **io_p, size_t n, int64_t *out)
 {
     int64_t value = 0;
@@ -116,7 +105,8 @@ static bool read_time(struct clm_der_reader *r, int64_t *out_s)
         part[4] > 59 || part[5] > 60) {
         return false;
     }
-    *out_s = days_of(part[0], part[1], part[2]) * 86400 + part[3] * 3600 + part[4] * 60 + part[5];
+    *out_s =
+        clm_time_days(part[0], part[1], part[2]) * 86400 + part[3] * 3600 + part[4] * 60 + part[5];
     return true;
 }
 
@@ -232,23 +222,31 @@ static bool is_weak_signature(const struct clm_tlv *alg)
     return !clm_der_take(&r, CLM_DER_CONTEXT_CONSTRUCTED(0), &hash);
 }
 
-static bool read_is_ca(const struct clm_tlv *extensions)
+/* Stands before the content of an extension, or is_seq: inside the SEQUENCE that it must be. */
+static bool enter_extension(const struct clm_tlv *extensions, const char *oid, size_t oid_len,
+                            bool is_seq, struct clm_der_reader *out)
 {
-    struct clm_tlv content;
-    struct clm_tlv seq;
-    struct clm_tlv flag;
-    struct clm_der_reader r;
+    struct clm_tlv tlv;
 
     if (extensions->raw == NULL ||
-        !clm_ext_find(extensions->raw, extensions->raw_len, CLM_OID(CLM_OID_BASIC), &content)) {
+        !clm_ext_find(extensions->raw, extensions->raw_len, oid, oid_len, &tlv)) {
         return false;
     }
-    r = clm_der_reader_of(content.value, content.len);
-    if (!clm_der_take(&r, CLM_DER_SEQUENCE, &seq)) {
+    *out = clm_der_reader_of(tlv.value, tlv.len);
+    if (is_seq && !clm_der_take(out, CLM_DER_SEQUENCE, &tlv)) {
         return false;
     }
-    r = clm_der_enter(&seq);
-    return clm_der_take(&r, CLM_DER_BOOLEAN, &flag) && flag.len == 1 && flag.value[0] != 0;
+    *out = is_seq ? clm_der_enter(&tlv) : *out;
+    return true;
+}
+
+static bool read_is_ca(const struct clm_tlv *extensions)
+{
+    struct clm_der_reader r;
+    struct clm_tlv flag;
+
+    return enter_extension(extensions, CLM_OID(CLM_OID_BASIC), true, &r) &&
+           clm_der_take(&r, CLM_DER_BOOLEAN, &flag) && flag.len == 1 && flag.value[0] != 0;
 }
 
 static bool is_same(const struct clm_tlv *a, const struct clm_tlv *b)
@@ -312,11 +310,6 @@ bool clm_cert_view_read(const uint8_t *der, size_t len, struct clm_cert_view *ou
     return true;
 }
 
-void clm_cert_view_spki(const struct clm_cert_view *view, uint8_t dst[CLM_SHA256_SIZE])
-{
-    clm_sha256(view->spki.raw, view->spki.raw_len, dst);
-}
-
 /* The CN stands in where there is no subject alternative name at all. */
 static enum clm_code read_names(const struct clm_cert_view *view, struct clm_names *out,
                                 struct clm_err *err)
@@ -373,39 +366,19 @@ enum clm_code clm_cert_view_info(const struct clm_cert_view *view, struct clm_ce
     return code;
 }
 
-/* The content of one extension that is an OCTET STRING, or of member [0] of a SEQUENCE. */
-static bool key_id(const struct clm_cert_view *view, const char *oid, size_t oid_len, uint8_t tag,
-                   struct clm_tlv *out)
-{
-    struct clm_tlv content;
-    struct clm_der_reader r;
-
-    if (view->extensions.raw == NULL ||
-        !clm_ext_find(view->extensions.raw, view->extensions.raw_len, oid, oid_len, &content)) {
-        return false;
-    }
-    r = clm_der_reader_of(content.value, content.len);
-    if (tag == CLM_DER_CONTEXT(0)) {
-        struct clm_tlv seq;
-
-        if (!clm_der_take(&r, CLM_DER_SEQUENCE, &seq)) {
-            return false;
-        }
-        r = clm_der_enter(&seq);
-    }
-    return clm_der_take(&r, tag, out);
-}
-
 bool clm_cert_view_is_issuer(const struct clm_cert_view *upper, const struct clm_cert_view *lower)
 {
+    struct clm_der_reader r;
     struct clm_tlv own;
     struct clm_tlv wanted;
 
     if (!is_same(&upper->subject, &lower->issuer) || !upper->is_ca) {
         return false;
     }
-    if (key_id(upper, CLM_OID(CLM_OID_SKI), CLM_DER_OCTET_STRING, &own) &&
-        key_id(lower, CLM_OID(CLM_OID_AKI), CLM_DER_CONTEXT(0), &wanted)) {
+    if (enter_extension(&upper->extensions, CLM_OID(CLM_OID_SKI), false, &r) &&
+        clm_der_take(&r, CLM_DER_OCTET_STRING, &own) &&
+        enter_extension(&lower->extensions, CLM_OID(CLM_OID_AKI), true, &r) &&
+        clm_der_take(&r, CLM_DER_CONTEXT(0), &wanted)) {
         return own.len == wanted.len && memcmp(own.value, wanted.value, own.len) == 0;
     }
     return true;

@@ -51,9 +51,6 @@ bool clm_cert_view_read(const uint8_t *der, size_t len, struct clm_cert_view *ou
 CLM_MUST_USE enum clm_code clm_cert_view_info(const struct clm_cert_view *view,
                                               struct clm_cert_info *out, struct clm_err *err);
 
-/* SHA-256 of the SubjectPublicKeyInfo. */
-void clm_cert_view_spki(const struct clm_cert_view *view, uint8_t dst[CLM_SHA256_SIZE]);
-
 /* True if upper may have signed lower, as far as names and key identifiers tell. */
 bool clm_cert_view_is_issuer(const struct clm_cert_view *upper, const struct clm_cert_view *lower);
 

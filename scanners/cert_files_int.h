@@ -56,6 +56,7 @@ struct clm_files_scan {
     size_t n_keys;
     int64_t end_ms;     /* of the monotonic clock */
     bool is_collecting; /* first walk: links only */
+    bool is_short;      /* of memory: what was found so far is not all */
 };
 
 /* A directory as the walk sees it. */

@@ -29,12 +29,15 @@ static int open_quietly(int dir_fd, const char *name)
 }
 
 /* Reads until the buffer holds size bytes or the file ends. False on an error. */
-static bool read_up_to(int fd, struct clm_buf *buf, size_t size)
+static bool read_up_to(struct clm_files_scan *scan, int fd, size_t size)
 {
+    struct clm_buf *buf = &scan->content;
+
     while (buf->len < size) {
         ssize_t n;
 
         if (clm_buf_reserve(buf, size - buf->len, NULL) != CLM_OK) {
+            scan->is_short = true;
             return false;
         }
         n = read(fd, buf->data + buf->len, size - buf->len);
@@ -93,13 +96,13 @@ static bool read_content(struct clm_files_scan *scan, int fd, const struct clm_f
     struct clm_sniff sniff;
 
     empty(buf);
-    if (!read_up_to(fd, buf, CLM_SNIFF_SIZE)) {
+    if (!read_up_to(scan, fd, CLM_SNIFF_SIZE)) {
         scan->counts->unreadable++;
         return false;
     }
     sniff = clm_cert_file_sniff(buf->data, buf->len);
     if (sniff.wants_more && !holds_something(&sniff) && buf->len == CLM_SNIFF_SIZE) {
-        if (!read_up_to(fd, buf, TEXT_SNIFF_SIZE)) {
+        if (!read_up_to(scan, fd, TEXT_SNIFF_SIZE)) {
             scan->counts->unreadable++;
             return false;
         }
@@ -110,7 +113,7 @@ static bool read_content(struct clm_files_scan *scan, int fd, const struct clm_f
     }
     /* One byte more tells a file that grows while it is read. */
     if ((uint64_t)file->st.st_size > size_max_of(sniff.kind) ||
-        !read_up_to(fd, buf, (size_t)file->st.st_size + 1) || buf->len > size_max_of(sniff.kind)) {
+        !read_up_to(scan, fd, (size_t)file->st.st_size + 1) || buf->len > size_max_of(sniff.kind)) {
         scan->counts->too_large++;
         clm_ignore(clm_files_remark(scan, NULL, "'%s' is longer than %zu bytes and was not read",
                                     file->path, size_max_of(sniff.kind)));
@@ -142,7 +145,11 @@ bool clm_files_read(struct clm_files_scan *scan, const struct clm_files_dir *dir
         }
         return false;
     }
-    if (fstat(fd, &out->st) != 0 || !S_ISREG(out->st.st_mode)) {
+    if (fstat(fd, &out->st) != 0) {
+        scan->counts->unreadable++;
+        return false;
+    }
+    if (!S_ISREG(out->st.st_mode)) {
         return false;
     }
     out->is_candidate = read_content(scan, fd, out);

@@ -109,10 +109,15 @@ static enum clm_code read_names(struct clm_files_scan *scan, const struct clm_fi
     DIR *stream = copy < 0 ? NULL : fdopendir(copy);
 
     if (stream == NULL) {
+        int sys = errno;
+
         if (copy >= 0) {
             (void)close(copy);
         }
-        scan->counts->unreadable++;
+        if (sys == ENOMEM) {
+            return clm_err_sys(err, sys, "'%s'", dir->path);
+        }
+        scan->counts->unreadable += scan->is_collecting ? 0 : 1; /* the second walk comes, too */
         return clm_files_remark(scan, err, "'%s/': cannot be read", dir->path);
     }
     while (code == CLM_OK && (entry = readdir(stream)) != NULL) {
@@ -153,7 +158,11 @@ static enum clm_code add_root(struct clm_files_scan *scan, const char *link, str
 {
     char real[PATH_MAX];
 
-    if (realpath(link, real) == NULL || clm_files_is_excluded(scan, real, true)) {
+    if (realpath(link, real) == NULL) {
+        scan->counts->unreadable++;
+        return CLM_OK;
+    }
+    if (clm_files_is_excluded(scan, real, true)) {
         return CLM_OK;
     }
     for (size_t i = 0; i < scan->roots.n; i++) {
@@ -179,8 +188,12 @@ static enum clm_code note_link(struct clm_files_scan *scan, const struct clm_fil
     struct stat st;
 
     if (clm_str_fmt(path, sizeof(path), NULL, "%s/%s", dir->path, name) != CLM_OK ||
-        clm_files_is_excluded(scan, path, false) || fstatat(dir->fd, name, &st, 0) != 0) {
-        return CLM_OK; /* a link to nowhere, or around in a circle */
+        clm_files_is_excluded(scan, path, false)) {
+        return CLM_OK;
+    }
+    if (fstatat(dir->fd, name, &st, 0) != 0) { /* most lead to nowhere, or around in a circle */
+        scan->counts->unreadable += errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+        return CLM_OK;
     }
     if (S_ISDIR(st.st_mode)) {
         return add_root(scan, path, err);
@@ -461,6 +474,7 @@ enum clm_code clm_files_one(struct clm_files_scan *scan, const char *path, bool 
     char *slash;
 
     if (realpath(path, real) == NULL) {
+        scan->counts->unreadable++;
         return CLM_OK;
     }
     slash = strrchr(real, '/');

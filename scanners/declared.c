@@ -7,6 +7,7 @@
 #include "agent/formats/server_args.h"
 #include "agent/model/policy.h"
 #include "scanners/endpoints.h"
+#include "scanners/target_files.h"
 #include "scanners/users.h"
 
 /* Where the target shows its certificate, key and chain: the first output that holds each. */
@@ -73,21 +74,15 @@ static enum clm_code read_perm(const struct clm_io *io, struct clm_target *targe
 {
     CLM_CLEANUP(clm_users_done) struct clm_users users = {.passwd = CLM_BUF_INIT(0)};
     struct clm_stat st = {0};
-    char user[24];
-    char group[24];
+    enum clm_code code;
 
     if (target->key_path[0] == '\0' ||
         io->stat(io->ctx, target->key_path, true, &st, NULL) != CLM_OK) {
         return CLM_OK; /* not there yet */
     }
-    clm_users_read(io, &users);
-    clm_users_user(&users, st.uid, user, sizeof(user));
-    clm_users_group(&users, st.gid, group, sizeof(group));
-    (void)snprintf(target->key_perm, sizeof(target->key_perm), "%04o %s:%s", st.mode, user, group);
-    return (st.mode & 0004) == 0
-               ? CLM_OK
-               : clm_remark(&target->reasons, err, "every user can read the key '%s' (mode %04o)",
-                            target->key_path, st.mode);
+    code = clm_users_read(io, &users, err);
+    return code == CLM_OK ? clm_target_note_perm(target, &users, &st, "key", target->key_path, err)
+                          : code;
 }
 
 static enum clm_code fill_target(const struct clm_io *io, const struct clm_declared *declared,

@@ -5,6 +5,7 @@
 #include "agent/crypto/cert.h"
 #include "agent/crypto/key.h"
 #include "agent/crypto/pkcs7.h"
+#include "agent/crypto/pkcs8.h"
 #include "agent/keystore/keystore.h"
 #include "scanners/declared.h"
 #include "scanners/endpoints.h"
@@ -49,14 +50,32 @@ static enum clm_code open_store(const struct clm_io *io, const struct clm_step *
                : code;
 }
 
-static enum clm_code open_key(const struct clm_step *step, const struct clm_buf *data,
-                              struct found *found, struct clm_err *err)
+/* With the password that clmbot writes it with; a key in clear needs none. */
+static enum clm_code open_pem_key(const struct clm_io *io, const struct clm_step *step,
+                                  const struct clm_buf *data, struct found *found,
+                                  struct clm_err *err)
 {
-    if (step->format == CLM_FORMAT_DER) {
-        return clm_key_from_der(data->data, data->len, &found->key, err);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
+    enum clm_code code = clm_secret_read(io, step->key_password, &password, err);
+
+    if (code != CLM_OK) {
+        return clm_err_wrap(err, code, "'password_file'");
     }
-    return step->key_password[0] == '\0' ? clm_key_from_pem(data->data, data->len, &found->key, err)
-                                         : CLM_OK; /* encrypted: the transaction looks at it */
+    if (password.len == 0) {
+        return clm_key_from_pem(data->data, data->len, &found->key, err);
+    }
+    code = clm_key_from_pem_password(data->data, data->len, &password, &found->key, err);
+    return code == CLM_E_CRYPTO ? clm_err_wrap(err, code, "password_file '%s'",
+                                               step->key_password + strlen(CLM_SECRET_FILE))
+                                : code;
+}
+
+static enum clm_code open_key(const struct clm_io *io, const struct clm_step *step,
+                              const struct clm_buf *data, struct found *found, struct clm_err *err)
+{
+    return step->format == CLM_FORMAT_DER
+               ? clm_key_from_der(data->data, data->len, &found->key, err)
+               : open_pem_key(io, step, data, found, err);
 }
 
 static enum clm_code look_at(const struct clm_io *io, const struct clm_step *step,
@@ -78,7 +97,7 @@ static enum clm_code look_at(const struct clm_io *io, const struct clm_step *ste
         code = clm_cert_chain_from_any(data.data, data.len, &found->chain, err);
     }
     if (code == CLM_OK && clm_content_has_key(step->content) && found->key == NULL) {
-        code = open_key(step, &data, found, err);
+        code = open_key(io, step, &data, found, err);
     }
     return code;
 }
@@ -87,6 +106,7 @@ enum clm_code clm_declared_look(const struct clm_io *io, const struct clm_declar
                                 struct clm_target *target, struct clm_err *err)
 {
     CLM_CLEANUP(found_done) struct found found = {0};
+    struct clm_err broken = {0};
     enum clm_code code = CLM_OK;
 
     for (size_t i = 0; code == CLM_OK && i < declared->n_outputs; i++) {
@@ -107,10 +127,17 @@ enum clm_code clm_declared_look(const struct clm_io *io, const struct clm_declar
     if (code != CLM_OK || found.chain == NULL) {
         return code;
     }
-    if (clm_cert_chain_sort(found.chain, NULL) == CLM_OK) {
-        target->chain_ok = true;
+    code = clm_cert_chain_sort(found.chain, &broken);
+    if (code == CLM_E_NOMEM) {
+        return clm_err_set(err, code, "%s", broken.msg);
     }
+    target->chain_ok = code == CLM_OK;
     target->has_certificate = true;
-    target->key_matches = found.key != NULL && clm_cert_matches_key(found.chain, 0, found.key);
+    if (found.key != NULL) {
+        code = clm_cert_matches_key(found.chain, 0, found.key, &target->key_matches, err);
+        if (code != CLM_OK) {
+            return code;
+        }
+    }
     return clm_cert_info(found.chain, 0, &target->certificate, err);
 }

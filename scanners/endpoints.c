@@ -113,6 +113,21 @@ enum clm_code clm_target_refuse(struct clm_target *target, struct clm_err *err, 
     return clm_strs_add_once(&target->reasons, text, err);
 }
 
+enum clm_code clm_target_fault(struct clm_target *target, const struct clm_err *why,
+                               struct clm_err *err, const char *fmt, ...)
+{
+    char text[REMARK_SIZE];
+    va_list ap;
+
+    if (why->code == CLM_E_NOMEM) {
+        return clm_err_set(err, CLM_E_NOMEM, "%s", why->msg);
+    }
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    return clm_target_refuse(target, err, "%s", text);
+}
+
 static bool id_is_taken(const struct clm_service *service, const struct clm_target *target)
 {
     for (size_t i = 0; i < service->n_targets; i++) {

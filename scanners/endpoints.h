@@ -56,6 +56,12 @@ CLM_MUST_USE enum clm_code clm_remark(struct clm_strs *list, struct clm_err *err
 CLM_MUST_USE enum clm_code clm_target_refuse(struct clm_target *target, struct clm_err *err,
                                              const char *fmt, ...) CLM_PRINTF(3, 4);
 
+/* clm_target_refuse() for what *why says; but short memory is no fault of the target, and is passed on.
+ * Errors: NOMEM. */
+CLM_MUST_USE enum clm_code clm_target_fault(struct clm_target *target, const struct clm_err *why,
+                                            struct clm_err *err, const char *fmt, ...)
+    CLM_PRINTF(4, 5);
+
 /*
  * clm_target_name() - gives the target its identity and its place among the service's targets
  *

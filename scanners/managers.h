@@ -37,7 +37,8 @@ CLM_MUST_USE enum clm_code clm_managers_load(const struct clm_io *io, struct clm
 void clm_managers_free(struct clm_managers *managers); /* accepts NULL */
 CLM_DEFINE_CLEANUP(struct clm_managers, clm_managers_free);
 
-/* Whose file this path is; NULL nobody's. managers may be NULL. The path alone: links are the caller's to follow. */
+/* Whose file this path is; NULL nobody's. managers may be NULL. The path alone: links are the
+ * caller's to follow. */
 const struct clm_manager *clm_managers_of(const struct clm_managers *managers, const char *path);
 /* Names of those that are there, once each. Errors: NOMEM. */
 CLM_MUST_USE enum clm_code clm_managers_names(const struct clm_managers *managers,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/formats/conf_files.h"
+#include "scanners/closed.h"
 
 #define LINKS_MAX 40 /* as the kernel: path_resolution(7) */
 
@@ -45,6 +46,10 @@ void clm_mounts_read(const struct clm_io *io, const struct clm_process *process,
 
 void clm_process_path(const struct clm_process *process, const char *path, char *dst, size_t size)
 {
+    if (process->is_closed) {
+        (void)snprintf(dst, size, "%s", path);
+        return;
+    }
     (void)snprintf(dst, size, "/proc/%d/root%s", (int)process->pid, path);
 }
 
@@ -163,10 +168,39 @@ static bool find_mount(const struct clm_buf *table, const char *real, struct mou
     return is_found;
 }
 
+/* By the tables alone: the same directory or file of the same file system. */
+static bool same_place(const struct clm_mounts *mounts, const char *real)
+{
+    struct mount theirs;
+    struct mount ours;
+    char a[PATH_MAX];
+    char b[PATH_MAX];
+
+    return find_mount(&mounts->theirs, real, &theirs) && find_mount(&mounts->ours, real, &ours) &&
+           strcmp(theirs.device, ours.device) == 0 &&
+           clm_str_fmt(a, sizeof(a), NULL, "%s%s", strcmp(theirs.root, "/") == 0 ? "" : theirs.root,
+                       below(real, theirs.point)) == CLM_OK &&
+           clm_str_fmt(b, sizeof(b), NULL, "%s%s", strcmp(ours.root, "/") == 0 ? "" : ours.root,
+                       below(real, ours.point)) == CLM_OK &&
+           strcmp(a, b) == 0;
+}
+
+void clm_mounts_compare(const struct clm_io *io, const struct clm_process *process,
+                        bool *out_has_own_mounts, bool *out_has_own_root)
+{
+    CLM_CLEANUP(clm_mounts_done) struct clm_mounts mounts = {.io = NULL};
+
+    clm_mounts_read(io, process, &mounts);
+    *out_has_own_mounts = mounts.theirs.len == 0 || mounts.theirs.len != mounts.ours.len ||
+                          memcmp(mounts.theirs.data, mounts.ours.data, mounts.ours.len) != 0;
+    *out_has_own_root = !same_place(&mounts, "/");
+}
+
 /* ---- paths without symlinks, as the process sees them ---- */
 
 struct walk {
     const struct clm_mounts *mounts;
+    bool is_apart;       /* of a closed process: a link on the way may be another one for it */
     char done[PATH_MAX]; /* "" is the root */
     char rest[PATH_MAX];
 };
@@ -194,6 +228,7 @@ static bool add_name(struct walk *w, const char *name, int *io_links)
         memcpy(w->done, next, strlen(next) + 1);
         return true;
     }
+    w->is_apart = w->is_apart || (w->mounts->process->is_closed && !same_place(w->mounts, next));
     if (++*io_links > LINKS_MAX ||
         clm_str_fmt(joined, sizeof(joined), NULL, "%s/%s", target, w->rest) != CLM_OK) {
         return false;
@@ -233,7 +268,16 @@ static bool real_path(const struct clm_mounts *mounts, const char *path, char *d
         }
     }
     memcpy(dst, w.done, sizeof(w.done));
-    return true;
+    return !w.is_apart;
+}
+
+bool clm_mounts_share(const struct clm_io *io, const struct clm_process *process, const char *path)
+{
+    CLM_CLEANUP(clm_mounts_done) struct clm_mounts mounts = {.io = NULL};
+    char real[PATH_MAX];
+
+    clm_mounts_read(io, process, &mounts);
+    return path[0] == '/' && real_path(&mounts, path, real) && same_place(&mounts, real);
 }
 
 /* ---- the same file here ---- */
@@ -305,12 +349,30 @@ static bool is_layer(const char *type)
            strcmp(type, "tmpfs") == 0 || strcmp(type, "ramfs") == 0;
 }
 
+static void locate_closed(const struct clm_mounts *mounts, const char *path, const char *real,
+                          struct clm_located *out)
+{
+    if (same_place(mounts, real)) {
+        (void)snprintf(out->host, sizeof(out->host), "%s", path);
+        return;
+    }
+    (void)snprintf(
+        out->why, sizeof(out->why),
+        "the server sees another '%.200s' than this agent, and where is not visible: put "
+        "the file where both see it; " CLM_CLOSED_SWITCH,
+        path);
+}
+
 static void locate_elsewhere(const struct clm_mounts *mounts, const char *path, const char *real,
                              struct clm_located *out)
 {
     struct mount mount;
     bool has_mount = find_mount(&mounts->theirs, real, &mount);
 
+    if (mounts->process->is_closed) {
+        locate_closed(mounts, path, real, out);
+        return;
+    }
     clm_process_path(mounts->process, real, out->read, sizeof(out->read));
     if (mounts->process->has_own_mounts && try_host(mounts, real, out)) {
         return; /* only mounts elsewhere differ: a service's sandbox, its or ours */
@@ -361,7 +423,11 @@ void clm_locate(const struct clm_mounts *mounts, const char *path, struct clm_lo
         (void)snprintf(out->host, sizeof(out->host), "%s", path);
     }
     if (!real_path(mounts, path, real)) {
-        (void)snprintf(out->why, sizeof(out->why), "'%.200s': too many links", path);
+        (void)snprintf(
+            out->why, sizeof(out->why), "'%.200s': %s", path,
+            process->is_closed
+                ? "a link on the way may be another one for the server; " CLM_CLOSED_SWITCH
+                : "too many links");
         return;
     }
     if (find_mount(&mounts->theirs, real, &mount) && strcmp(mount.point, real) == 0 &&
@@ -445,9 +511,18 @@ void clm_process_io_init(struct clm_process_io *out, const struct clm_io *inner,
 
 bool clm_process_shares_net(const struct clm_io *io, const struct clm_process *process)
 {
-    char ours[64];
+    /* the host half may have none; handshakes are made by the other half */
+    static const char *const links[] = {"/proc/self/ns/net", "/proc/1/ns/net"};
+    bool is_known = process->net[0] != '\0';
 
-    return process->net[0] == '\0' ||
-           io->read_link(io->ctx, "/proc/self/ns/net", ours, sizeof(ours), NULL) != CLM_OK ||
-           strcmp(ours, process->net) == 0;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(links) && is_known; i++) {
+        char ours[64];
+
+        if (io->read_link(io->ctx, links[i], ours, sizeof(ours), NULL) != CLM_OK) {
+            is_known = i > 0; /* the first must be readable, the second need not */
+        } else if (strcmp(ours, process->net) == 0) {
+            return true;
+        }
+    }
+    return !is_known;
 }

@@ -47,7 +47,15 @@ struct clm_located {
  */
 void clm_locate(const struct clm_mounts *mounts, const char *path, struct clm_located *out);
 
-/* "/proc/PID/root" + path into dst. */
+/* What can be said of a closed process (closed.h): whether its table of mounts is not ours, and
+ * whether something else is mounted at its "/", or nothing that it can see. */
+void clm_mounts_compare(const struct clm_io *io, const struct clm_process *process,
+                        bool *out_has_own_mounts, bool *out_has_own_root);
+/* True if both tables lead to the same place of the same file system, at every link on the way. */
+bool clm_mounts_share(const struct clm_io *io, const struct clm_process *process, const char *path);
+
+/* "/proc/PID/root" + path into dst; of a closed process path alone: what is not ours too is refused
+ * before it is opened. */
 void clm_process_path(const struct clm_process *process, const char *path, char *dst, size_t size);
 
 /* A clm_io whose files are those of the process; nothing but files can be asked of it. */

@@ -5,6 +5,7 @@
 
 #include "agent/formats/nginx_conf.h"
 #include "agent/formats/server_args.h"
+#include "scanners/closed.h"
 #include "scanners/endpoints.h"
 #include "scanners/mounts.h"
 #include "scanners/nginx_parts.h"
@@ -103,7 +104,7 @@ static enum clm_code ask_program(const struct view *view, struct clm_service *se
     }
     code = clm_program_check(io, view->process->exe, &why);
     if (code == CLM_OK) {
-        code = io->run(io->ctx, argv, RUN_TIMEOUT_MS, &status, &output, &why);
+        code = io->ask(io->ctx, argv, RUN_TIMEOUT_MS, &status, &output, &why);
     }
     if (code != CLM_OK || status != 0) {
         return clm_remark(&service->remarks, err, "version and built-in paths are not known: %s",
@@ -261,6 +262,12 @@ static enum clm_code read_service(const struct clm_io *io, const struct clm_proc
     }
     if (!view.is_foreign) {
         return read_conf(&view, service, &site, err);
+    }
+    if (process->is_closed) {
+        service->foreign_namespace = true;
+        return clm_remark(&service->remarks, err,
+                          "runs in a container, or with its own mounts or root, and cannot be "
+                          "looked into: its configuration is not read; " CLM_CLOSED_SWITCH);
     }
     clm_process_io_init(&theirs, io, process);
     view.files = &theirs.io;

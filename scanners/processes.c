@@ -9,7 +9,9 @@
 
 #include "agent/base/buf.h"
 #include "agent/formats/server_args.h"
+#include "scanners/closed.h"
 #include "scanners/fields.h"
+#include "scanners/mounts.h"
 
 #define STAT_MAX       4096u /* bytes of /proc/PID/stat: 52 numbers and a name */
 #define STATUS_MAX     ((size_t)16 * 1024)
@@ -66,15 +68,20 @@ static bool parse_stat(char *text, struct clm_process *out)
     return true;
 }
 
-/* The target of /proc/PID/<name> in new memory, "" if it cannot be read; NULL on no memory. */
-static char *read_proc_link(const struct clm_io *io, int32_t pid, const char *name)
+/* The target of /proc/PID/<name> in new memory, "" if it cannot be read; NULL on no memory.
+ * *io_is_closed is set if that is for want of rights. */
+static char *read_proc_link(const struct clm_io *io, int32_t pid, const char *name,
+                            bool *io_is_closed)
 {
     char target[PATH_MAX] = "";
     char path[64];
+    enum clm_code code;
 
     (void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-    if (io->read_link(io->ctx, path, target, sizeof(target), NULL) != CLM_OK) {
+    code = io->read_link(io->ctx, path, target, sizeof(target), NULL);
+    if (code != CLM_OK) {
         target[0] = '\0';
+        *io_is_closed = *io_is_closed || code == CLM_E_PERM;
     }
     return strdup(target);
 }
@@ -105,8 +112,14 @@ static enum clm_code read_process(const struct clm_io *io, struct clm_buf *text,
     if (text->len == 0 || !parse_stat((char *)text->data, out)) {
         return CLM_E_NOTFOUND;
     }
-    out->exe = out->is_kernel ? strdup("") : read_proc_link(io, out->pid, "exe");
-    out->net = out->is_kernel ? strdup("") : read_proc_link(io, out->pid, "ns/net");
+    out->exe = out->is_kernel ? strdup("") : read_proc_link(io, out->pid, "exe", &out->is_closed);
+    out->net = out->is_kernel || out->is_closed
+                   ? strdup("")
+                   : read_proc_link(io, out->pid, "ns/net", &out->is_closed);
+    if (out->is_closed) {
+        free(out->exe);
+        out->exe = clm_closed_exe(io, out);
+    }
     if (out->exe == NULL || out->net == NULL) {
         process_done(out);
         return clm_err_set(err, CLM_E_NOMEM, "process %d", (int)out->pid);
@@ -207,22 +220,28 @@ static enum clm_code read_sockets(const struct clm_io *io, struct clm_processes 
 {
     CLM_CLEANUP(clm_strs_done) struct clm_strs done = {0};
     enum clm_code code = CLM_OK;
+    bool has_closed = false;
 
     for (size_t i = 0; i < list->n && code == CLM_OK; i++) {
         const struct clm_process *process = &list->v[i];
         struct clm_err why = {0};
 
+        has_closed = has_closed || process->is_closed;
         if (process->is_kernel || process->net[0] == '\0' || clm_strs_has(&done, process->net)) {
             continue;
         }
         code = clm_sockets_read(io, process->pid, &list->sockets, &why);
         if (code == CLM_OK) {
             code = clm_strs_add(&done, process->net, err);
-        } else if (code != CLM_E_NOMEM) {
+        } else if (code == CLM_E_NOMEM) {
+            (void)clm_err_set(err, code, "%s", why.msg);
+        } else {
             code = CLM_OK; /* ended meanwhile: the next one of this namespace will do */
         }
     }
-    if (code == CLM_OK && done.n == 0) { /* not even our own link could be read: not root */
+    if (code == CLM_OK && has_closed) {
+        code = clm_closed_sockets(io, list, notes, err);
+    } else if (code == CLM_OK && done.n == 0) { /* not even our own link could be read: not root */
         struct clm_err why = {0};
 
         if (clm_sockets_read(io, 0, &list->sockets, &why) != CLM_OK) {
@@ -272,22 +291,28 @@ static enum clm_code visit_fd(void *arg, const char *name, struct clm_err *err)
 }
 
 /* In the order of their start; process 1 last: systemd keeps the sockets it hands out. */
-static void find_owners(const struct clm_io *io, struct clm_processes *list)
+static enum clm_code find_owners(const struct clm_io *io, struct clm_processes *list,
+                                 struct clm_err *err)
 {
     size_t left = list->sockets.n;
 
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < list->n && left > 0; i++) {
             struct fd_walk walk = {.io = io, .list = list, .process = i, .left = &left};
+            struct clm_err why = {0};
             char path[64];
 
-            if (list->v[i].is_kernel || (list->v[i].pid == 1) != (round == 1)) {
+            if (list->v[i].is_kernel || list->v[i].is_closed ||
+                (list->v[i].pid == 1) != (round == 1)) {
                 continue;
             }
             (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)list->v[i].pid);
-            (void)io->list_dir(io->ctx, path, visit_fd, &walk, NULL);
+            if (io->list_dir(io->ctx, path, visit_fd, &walk, &why) == CLM_E_NOMEM) {
+                return clm_err_set(err, CLM_E_NOMEM, "%s", why.msg);
+            }
         }
     }
+    return CLM_OK;
 }
 
 enum clm_code clm_processes_read(const struct clm_io *io, struct clm_processes *out,
@@ -308,10 +333,13 @@ enum clm_code clm_processes_read(const struct clm_io *io, struct clm_processes *
     }
     code = find_parents(out, err);
     if (code == CLM_OK) {
+        code = clm_closed_inherit(out, err);
+    }
+    if (code == CLM_OK) {
         code = read_sockets(io, out, notes, err);
     }
     if (code == CLM_OK) {
-        find_owners(io, out);
+        code = find_owners(io, out, err);
     }
     return code;
 }
@@ -358,26 +386,42 @@ static void unit_of_path(const char *path, size_t len, char *dst, size_t size)
     }
 }
 
-static void read_unit(const struct clm_io *io, struct clm_process *process)
+bool clm_process_cgroup(const struct clm_io *io, int32_t pid, const char *before, char *dst,
+                        size_t size)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CGROUP_MAX + 1);
     const char *line;
     char path[64];
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)process->pid);
+    (void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
     if (io->read_file(io->ctx, path, CGROUP_MAX, &text, NULL) != CLM_OK) {
-        return;
+        return false;
     }
     line = clm_buf_str(&text);
     while (*line != '\0') {
         size_t len = strcspn(line, "\n");
-        const char *colon = memchr(line, ':', len);
+        const char *found = memchr(line, ':', len);
 
-        if (colon != NULL &&
-            (clm_str_starts(colon, "::/") || clm_str_starts(colon, ":name=systemd:/"))) {
-            unit_of_path(line, len, process->unit, sizeof(process->unit));
+        if (found != NULL && clm_str_starts(found, before) && found[strlen(before)] == '/') {
+            found += strlen(before);
+            return clm_str_fmt(dst, size, NULL, "%.*s", (int)(line + len - found), found) == CLM_OK;
         }
         line += len + (line[len] == '\n');
+    }
+    return false;
+}
+
+/* Of version 2, or of systemd's own hierarchy of version 1. */
+static void read_unit(const struct clm_io *io, struct clm_process *process)
+{
+    static const char *const hierarchies[] = {"::", ":name=systemd:"};
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(hierarchies) && process->unit[0] == '\0'; i++) {
+        char group[PATH_MAX];
+
+        if (clm_process_cgroup(io, process->pid, hierarchies[i], group, sizeof(group))) {
+            unit_of_path(group, strlen(group), process->unit, sizeof(process->unit));
+        }
     }
 }
 
@@ -397,6 +441,10 @@ static void read_mounts(const struct clm_io *io, struct clm_process *process)
     struct clm_stat st = {0};
     char path[64];
 
+    if (process->is_closed) {
+        clm_mounts_compare(io, process, &process->has_own_mounts, &process->has_own_root);
+        return;
+    }
     (void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)process->pid);
     if (io->read_link(io->ctx, path, theirs, sizeof(theirs), NULL) == CLM_OK &&
         io->read_link(io->ctx, "/proc/self/ns/mnt", ours, sizeof(ours), NULL) == CLM_OK) {
@@ -443,6 +491,9 @@ bool clm_process_shares(const struct clm_io *io, const struct clm_process *proce
     }
     if (!process->has_own_mounts) {
         return true;
+    }
+    if (process->is_closed) {
+        return clm_mounts_share(io, process, path);
     }
     (void)snprintf(theirs, sizeof(theirs), "/proc/%d/root%s", (int)process->pid, path);
     return same_file(io, theirs, path);

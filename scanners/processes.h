@@ -25,11 +25,12 @@ struct clm_process {
     int32_t pid;
     int32_t parent_pid;
     uint64_t start_ticks;
-    bool is_kernel;                   /* a kernel thread */
-    char comm[16];                    /* at most 15 characters (proc(5)) */
-    char *exe;                        /* owned; " (deleted)" cut off; "" if it could not be read */
-    bool is_deleted;                  /* the program was replaced or removed since it was started */
-    char *net;                        /* owned; "net:[4026531840]"; "" if it could not be read */
+    bool is_kernel;  /* a kernel thread */
+    char comm[16];   /* at most 15 characters (proc(5)) */
+    char *exe;       /* owned; " (deleted)" cut off; "" if it could not be read */
+    bool is_closed;  /* its links cannot be read (closed.h): exe is what it says itself */
+    bool is_deleted; /* the program was replaced or removed since it was started */
+    char *net;       /* owned; "net:[4026531840]"; "" if it could not be read */
     const struct clm_process *parent; /* NULL: none, or not seen */
 
     /* clm_process_details() */
@@ -63,6 +64,11 @@ CLM_MUST_USE enum clm_code clm_processes_read(const struct clm_io *io, struct cl
  * Errors: NOMEM. */
 CLM_MUST_USE enum clm_code clm_process_details(const struct clm_io *io, struct clm_process *process,
                                                struct clm_err *err);
+
+/* The control group whose line in /proc/PID/cgroup begins with a number and this: "::"
+ * for version 2. False: none. */
+bool clm_process_cgroup(const struct clm_io *io, int32_t pid, const char *before, char *dst,
+                        size_t size);
 
 /* The part of exe behind the last slash; comm if exe is not known. */
 const char *clm_process_name(const struct clm_process *process);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scanners/closed.h"
 #include "scanners/declared.h"
 #include "scanners/endpoints.h"
 #include "scanners/managers.h"
@@ -11,7 +12,8 @@
 #include "scanners/target_files.h"
 #include "scanners/users.h"
 
-#define UNITS_MAX 5000 /* loaded units looked at; a host has some hundreds */
+#define UNSEEN_MAX 4    /* sockets without an owner that are named */
+#define UNITS_MAX  5000 /* loaded units looked at; a host has some hundreds */
 
 /* Units under which distributions run the servers that have a scanner. */
 static const struct {
@@ -97,6 +99,19 @@ static enum clm_code set_unit(const struct scan *scan, const struct clm_process 
                       process->unit);
 }
 
+/* jsvc starts Tomcat in a child of its own name, which is what systemd calls the main process's. */
+static size_t serving(const struct clm_processes *processes, size_t main)
+{
+    const struct clm_process *parent = &processes->v[main];
+
+    for (size_t i = 0; i < processes->n && strcmp(parent->comm, "jsvc") == 0; i++) {
+        if (processes->v[i].parent == parent && strcmp(processes->v[i].comm, parent->comm) == 0) {
+            return i;
+        }
+    }
+    return main;
+}
+
 static enum clm_code add_listeners(const struct scan *scan, const struct clm_process *process,
                                    struct clm_service *service, struct clm_err *err)
 {
@@ -166,6 +181,12 @@ static enum clm_code new_service(struct scan *scan, struct clm_process *process,
     }
     if (code == CLM_OK) {
         code = add_listeners(scan, process, service, err);
+    }
+    if (code == CLM_OK && process->is_closed && service->unit[0] == '\0' &&
+        service->n_listeners == 0) {
+        code = clm_remark(&service->remarks, err,
+                          "runs as no unit's main process, so its ports cannot be seen and its "
+                          "configuration is believed; " CLM_CLOSED_SWITCH);
     }
     if (code == CLM_OK && service->n_listeners > 0) {
         qsort(service->listeners, service->n_listeners, sizeof(*service->listeners), by_port);
@@ -345,13 +366,65 @@ static void drop_others(struct clm_inventory *out, const struct clm_strs *kinds)
     out->n_services = kept;
 }
 
+/* Process 1 last, as it holds what it listens to for others. */
+static void own_sockets(struct scan *scan)
+{
+    struct clm_processes *processes = &scan->processes;
+
+    for (size_t i = 0; i < processes->n; i++) {
+        for (size_t u = 0; u < scan->n_units; u++) {
+            if (scan->units[u].main_pid == processes->v[i].pid) {
+                clm_closed_own(scan->io, processes, serving(processes, i));
+            }
+        }
+    }
+    for (size_t i = 0; i < processes->n; i++) {
+        if (processes->v[i].pid == 1) {
+            clm_closed_own(scan->io, processes, i);
+        }
+    }
+}
+
+/* What listens and could not be joined with a process. */
+static enum clm_code say_unseen(struct scan *scan, struct clm_err *err)
+{
+    const struct clm_processes *processes = &scan->processes;
+    char ports[128] = "";
+    size_t n = 0;
+    bool has_closed = false;
+
+    for (size_t i = 0; i < processes->n; i++) {
+        has_closed = has_closed || processes->v[i].is_closed;
+    }
+    for (size_t i = 0; i < processes->sockets.n && has_closed; i++) {
+        const struct clm_socket *socket = &processes->sockets.v[i];
+        size_t len = strlen(ports);
+
+        if (socket->owner == SIZE_MAX && n++ < UNSEEN_MAX) {
+            (void)snprintf(ports + len, sizeof(ports) - len, "%s%s:%u", len > 0 ? ", " : "",
+                           socket->addr, socket->port);
+        }
+    }
+    return n == 0 ? CLM_OK
+                  : clm_remark(&scan->out->errors, err,
+                               "nobody could be seen behind %zu listening socket%s (%s%s), as of "
+                               "servers in containers or started by hand; " CLM_CLOSED_SWITCH,
+                               n, n == 1 ? "" : "s", ports, n > UNSEEN_MAX ? ", ..." : "");
+}
+
 static enum clm_code run(struct scan *scan, struct clm_err *err)
 {
     enum clm_code code = clm_processes_read(scan->io, &scan->processes, &scan->out->errors, err);
 
     if (code == CLM_OK) {
-        clm_users_read(scan->io, &scan->users);
+        code = clm_users_read(scan->io, &scan->users, err);
+    }
+    if (code == CLM_OK) {
         code = read_units(scan, err);
+    }
+    if (code == CLM_OK) {
+        own_sockets(scan);
+        code = say_unseen(scan, err);
     }
     if (code == CLM_OK) {
         code = read_services(scan, err);

@@ -67,8 +67,8 @@ static bool parse_line(const char *line, struct clm_socket *out)
     return parse_addr(addr, len, out->addr);
 }
 
-static enum clm_code add(struct clm_sockets *list, const struct clm_socket *socket,
-                         struct clm_err *err)
+enum clm_code clm_sockets_add(struct clm_sockets *list, const struct clm_socket *socket,
+                              struct clm_err *err)
 {
     if ((list->n & (list->n - 1)) == 0) { /* grows at each power of two */
         size_t cap = list->n == 0 ? 1 : list->n * 2;
@@ -95,7 +95,7 @@ static enum clm_code read_table(const struct clm_io *io, const char *path, struc
         struct clm_socket socket;
 
         if (parse_line(line, &socket)) {
-            code = add(out, &socket, err);
+            code = clm_sockets_add(out, &socket, err);
         }
         if (end == NULL) {
             break;
@@ -150,6 +150,8 @@ void clm_sockets_sort(struct clm_sockets *sockets)
     for (size_t i = 1; i < sockets->n; i++) {
         if (sockets->v[i].inode != sockets->v[kept].inode) {
             sockets->v[++kept] = sockets->v[i];
+        } else if (sockets->v[kept].cgroup == 0) {
+            sockets->v[kept].cgroup = sockets->v[i].cgroup;
         }
     }
     sockets->n = kept + 1;

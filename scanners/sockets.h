@@ -18,7 +18,8 @@ struct clm_socket {
     uint64_t inode;
     char addr[CLM_ADDR_SIZE]; /* inet_ntop(3); v4-mapped ones as IPv4 */
     uint16_t port;
-    size_t owner; /* index into the processes; SIZE_MAX: not known */
+    uint64_t cgroup; /* of struct clm_listening; 0: not known */
+    size_t owner;    /* index into the processes; SIZE_MAX: not known */
 };
 
 struct clm_sockets {
@@ -33,6 +34,9 @@ void clm_sockets_done(struct clm_sockets *sockets); /* for CLM_CLEANUP */
  * NOMEM. */
 CLM_MUST_USE enum clm_code clm_sockets_read(const struct clm_io *io, int32_t pid,
                                             struct clm_sockets *out, struct clm_err *err);
+/* Errors: NOMEM. */
+CLM_MUST_USE enum clm_code clm_sockets_add(struct clm_sockets *list,
+                                           const struct clm_socket *socket, struct clm_err *err);
 /* Sorts by inode and drops sockets that stand there twice: needed before clm_sockets_find(). */
 void clm_sockets_sort(struct clm_sockets *sockets);
 /* NULL if no listening socket has this inode. */

@@ -47,7 +47,7 @@ static enum clm_code read_file(const struct reader *reader, struct clm_target *t
     }
     code = io->read_file(io->ctx, located.read, CLM_CERT_FILE_MAX, out, &why);
     if (code != CLM_OK) {
-        enum clm_code refused = clm_target_refuse(target, err, "%s", why.msg);
+        enum clm_code refused = clm_target_fault(target, &why, err, "%s", why.msg);
 
         return refused == CLM_OK ? code : refused;
     }
@@ -62,27 +62,33 @@ static bool is_encrypted(const struct clm_buf *pem)
            strstr(text, "Proc-Type: 4,ENCRYPTED") != NULL;
 }
 
+enum clm_code clm_target_note_perm(struct clm_target *target, const struct clm_users *users,
+                                   const struct clm_stat *st, const char *what, const char *path,
+                                   struct clm_err *err)
+{
+    char user[24];
+    char group[24];
+
+    clm_users_user(users, st->uid, user, sizeof(user));
+    clm_users_group(users, st->gid, group, sizeof(group));
+    (void)snprintf(target->key_perm, sizeof(target->key_perm), "%04o %s:%s", st->mode, user, group);
+    return (st->mode & 0004) == 0
+               ? CLM_OK
+               : clm_remark(&target->reasons, err, "every user can read the %s '%s' (mode %04o)",
+                            what, path, st->mode);
+}
+
 static enum clm_code read_perm(const struct reader *reader, struct clm_target *target,
                                const char *path, struct clm_err *err)
 {
-    const struct clm_users *users = reader->users;
     struct clm_located located;
     struct clm_stat st = {0};
-    char user[24];
-    char group[24];
 
     clm_locate(reader->mounts, path, &located);
     if (reader->io->stat(reader->io->ctx, located.read, true, &st, NULL) != CLM_OK) {
         return CLM_OK; /* reading it has given the reason */
     }
-    clm_users_user(users, st.uid, user, sizeof(user));
-    clm_users_group(users, st.gid, group, sizeof(group));
-    (void)snprintf(target->key_perm, sizeof(target->key_perm), "%04o %s:%s", st.mode, user, group);
-    if ((st.mode & 0004) != 0) {
-        return clm_remark(&target->reasons, err, "every user can read the key '%s' (mode %04o)",
-                          path, st.mode);
-    }
-    return CLM_OK;
+    return clm_target_note_perm(target, reader->users, &st, "key", path, err);
 }
 
 /* Certificate, chain_ok. Returns NULL in *out_chain if the file holds none that can be read. */
@@ -96,9 +102,7 @@ static enum clm_code read_cert(struct clm_target *target, const struct clm_buf *
     bool in_order = true;
 
     if (code != CLM_OK) {
-        return code == CLM_E_NOMEM
-                   ? code
-                   : clm_target_refuse(target, err, "'%s': %s", target->cert_path, why.msg);
+        return clm_target_fault(target, &why, err, "'%s': %s", target->cert_path, why.msg);
     }
     code = clm_cert_info(chain, 0, &target->certificate, err);
     if (code == CLM_OK) {
@@ -108,7 +112,11 @@ static enum clm_code read_cert(struct clm_target *target, const struct clm_buf *
         return code;
     }
     target->has_certificate = true;
-    target->chain_ok = clm_cert_chain_sort(sorted, &why) == CLM_OK;
+    code = clm_cert_chain_sort(sorted, &why);
+    if (code == CLM_E_NOMEM) {
+        return clm_err_set(err, code, "%s", why.msg);
+    }
+    target->chain_ok = code == CLM_OK;
     for (size_t i = 0; target->chain_ok && i < clm_cert_chain_count(sorted); i++) {
         size_t len = 0;
         size_t sorted_len = 0;
@@ -143,7 +151,7 @@ static enum clm_code open_encrypted(const struct reader *reader, struct clm_targ
             break; /* no more lines */
         }
         if (code != CLM_OK && code != CLM_E_LIMIT) {
-            return clm_target_refuse(target, err, "%s", why.msg);
+            return clm_target_fault(target, &why, err, "%s", why.msg);
         }
         if (code == CLM_OK && word.len > 0 &&
             clm_key_from_pem_password(pem->data, pem->len, &word, out_key, NULL) == CLM_OK) {
@@ -171,9 +179,7 @@ static enum clm_code open_by_reference(const struct reader *reader, struct clm_t
     if (code == CLM_OK) {
         return clm_str_copy(target->key_password, sizeof(target->key_password), ref, err);
     }
-    return code == CLM_E_NOMEM
-               ? clm_err_set(err, code, "%s", why.msg)
-               : clm_target_refuse(target, err, "the key '%s': %s", target->key_path, why.msg);
+    return clm_target_fault(target, &why, err, "the key '%s': %s", target->key_path, why.msg);
 }
 
 /* key_password as the scanner left it: "conf:0:FILE" where passwords are, "conf:-:TEXT" how else the
@@ -205,9 +211,7 @@ static enum clm_code open_key(const struct reader *reader, struct clm_target *ta
                                      : "the configuration names no file with its password");
     }
     code = clm_key_from_pem(clm_buf_str(pem), pem->len, out_key, &why);
-    return code == CLM_OK || code == CLM_E_NOMEM
-               ? code
-               : clm_target_refuse(target, err, "'%s': %s", path, why.msg);
+    return code == CLM_OK ? code : clm_target_fault(target, &why, err, "'%s': %s", path, why.msg);
 }
 
 static enum clm_code match_key(const struct reader *reader, struct clm_target *target,
@@ -223,14 +227,14 @@ static enum clm_code match_key(const struct reader *reader, struct clm_target *t
     if (chain == NULL) {
         return CLM_OK;
     }
-    target->key_matches = clm_cert_matches_key(chain, 0, key);
-    if (!target->key_matches) {
+    code = clm_cert_matches_key(chain, 0, key, &target->key_matches, err);
+    if (code == CLM_OK && !target->key_matches) {
         return clm_target_refuse(target, err,
                                  "the key '%s' does not belong to the certificate '%s': the server "
                                  "will not start with them",
                                  path, target->cert_path);
     }
-    return CLM_OK;
+    return code;
 }
 
 /* The intermediates are not read, but they are written as well. */
@@ -290,9 +294,8 @@ enum clm_code clm_targets_read_files(const struct clm_io *io, const struct clm_p
     CLM_CLEANUP(clm_mounts_done) struct clm_mounts mounts = {.io = NULL};
     const struct reader reader = {.io = io, .mounts = &mounts, .users = &users};
     const bool shares_net = clm_process_shares_net(io, process);
-    enum clm_code code = CLM_OK;
+    enum clm_code code = clm_users_read(io, &users, err);
 
-    clm_users_read(io, &users);
     clm_mounts_read(io, process, &mounts);
     for (size_t i = 0; i < service->n_targets && code == CLM_OK; i++) {
         struct clm_target *target = &service->targets[i];

@@ -11,6 +11,7 @@
 #include "agent/model/io.h"
 #include "agent/model/target.h"
 #include "scanners/processes.h"
+#include "scanners/users.h"
 
 #define CLM_CERT_FILE_MAX ((size_t)1024 * 1024) /* bytes; design.md 11 */
 
@@ -68,5 +69,12 @@ CLM_MUST_USE enum clm_code clm_targets_say_where(struct clm_inventory *inventory
 CLM_MUST_USE enum clm_code clm_targets_check_shared(const struct clm_io *io,
                                                     struct clm_inventory *inventory,
                                                     struct clm_err *err);
+
+/* key_perm from what is known of the file at path; a remark if every user can read it. what: "key",
+ * "keystore". Errors: NOMEM */
+CLM_MUST_USE enum clm_code clm_target_note_perm(struct clm_target *target,
+                                                const struct clm_users *users,
+                                                const struct clm_stat *st, const char *what,
+                                                const char *path, struct clm_err *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "agent/keystore/keystore.h"
 #include "scanners/endpoints.h"
 #include "scanners/mounts.h"
+#include "scanners/target_files.h"
 #include "scanners/tomcat_parts.h"
 #include "scanners/users.h"
 
@@ -60,9 +61,7 @@ static enum clm_code read_chain(const struct clm_keystore *store, size_t i,
         code = clm_cert_info(chain, 0, &target->certificate, &why);
     }
     if (code != CLM_OK) {
-        return code == CLM_E_NOMEM
-                   ? clm_err_set(err, code, "%s", why.msg)
-                   : clm_target_refuse(target, err, "'%s': %s", target->cert_path, why.msg);
+        return clm_target_fault(target, &why, err, "'%s': %s", target->cert_path, why.msg);
     }
     target->has_certificate = true;
     target->chain_ok = clm_cert_chain_sort(sorted, &why) == CLM_OK &&
@@ -101,13 +100,12 @@ static enum clm_code match_key(const struct clm_tomcat_site *site,
                                 &why);
     }
     if (code != CLM_OK) {
-        return code == CLM_E_NOMEM ? clm_err_set(err, code, "%s", why.msg)
-                                   : clm_target_refuse(target, err, "the key in '%s': %s",
-                                                       target->cert_path, why.msg);
+        return clm_target_fault(target, &why, err, "the key in '%s': %s", target->cert_path,
+                                why.msg);
     }
-    target->key_matches = clm_cert_matches_key(chain, 0, key);
-    return target->key_matches
-               ? CLM_OK
+    code = clm_cert_matches_key(chain, 0, key, &target->key_matches, err);
+    return code != CLM_OK || target->key_matches
+               ? code
                : clm_target_refuse(target, err,
                                    "the key in '%s' does not belong to its certificate",
                                    target->cert_path);
@@ -118,20 +116,15 @@ static enum clm_code read_perm(const struct clm_io *io, struct clm_target *targe
 {
     CLM_CLEANUP(clm_users_done) struct clm_users users = {.passwd = CLM_BUF_INIT(0)};
     struct clm_stat st = {0};
-    char user[24];
-    char group[24];
+    enum clm_code code;
 
     if (io->stat(io->ctx, target->cert_path, true, &st, NULL) != CLM_OK) {
         return CLM_OK; /* reading it gives the reason */
     }
-    clm_users_read(io, &users);
-    clm_users_user(&users, st.uid, user, sizeof(user));
-    clm_users_group(&users, st.gid, group, sizeof(group));
-    (void)snprintf(target->key_perm, sizeof(target->key_perm), "%04o %s:%s", st.mode, user, group);
-    return (st.mode & 0004) == 0 ? CLM_OK
-                                 : clm_remark(&target->reasons, err,
-                                              "every user can read the keystore '%s' (mode %04o)",
-                                              target->cert_path, st.mode);
+    code = clm_users_read(io, &users, err);
+    return code == CLM_OK
+               ? clm_target_note_perm(target, &users, &st, "keystore", target->cert_path, err)
+               : code;
 }
 
 /* Where the file is read; what stands in the way of replacing it becomes a reason. */
@@ -183,12 +176,12 @@ static enum clm_code open_store(const struct clm_tomcat_site *site,
     if (code == CLM_OK) {
         code = clm_keystore_open(data.data, data.len, &password, out, &why);
     }
-    if (code == CLM_OK || code == CLM_E_NOMEM) {
-        return code == CLM_OK ? code : clm_err_set(err, code, "%s", why.msg);
+    if (code == CLM_OK) {
+        return CLM_OK;
     }
     return strstr(why.msg, target->cert_path) != NULL
-               ? clm_target_refuse(target, err, "%s", why.msg)
-               : clm_target_refuse(target, err, "'%s': %s", target->cert_path, why.msg);
+               ? clm_target_fault(target, &why, err, "%s", why.msg)
+               : clm_target_fault(target, &why, err, "'%s': %s", target->cert_path, why.msg);
 }
 
 enum clm_code clm_tomcat_read_store(const struct clm_tomcat_site *site,

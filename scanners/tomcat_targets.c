@@ -207,10 +207,9 @@ static enum clm_code set_path(const struct clm_tomcat_site *site, const struct p
     struct clm_err why = {0};
     enum clm_code code = clm_tomcat_path(site->tomcat, place->pair, what, dst, &why);
 
-    if (code == CLM_OK || code == CLM_E_NOMEM) {
-        return code;
-    }
-    return clm_target_refuse(target, err, "line %u: %s", place->pair->node->line, why.msg);
+    return code == CLM_OK ? CLM_OK
+                          : clm_target_fault(target, &why, err, "line %u: %s",
+                                             place->pair->node->line, why.msg);
 }
 
 static enum clm_code set_pem(const struct clm_tomcat_site *site, const struct place *place,
@@ -277,8 +276,8 @@ static enum clm_code set_store(const struct clm_tomcat_site *site, const struct 
     }
     if (code == CLM_OK && place->pair->is_silent) {
         code = clm_tomcat_default_store(site->io, site->tomcat, target->cert_path, &why);
-        if (code != CLM_OK && code != CLM_E_NOMEM) {
-            code = clm_target_refuse(target, err, "%s", why.msg);
+        if (code != CLM_OK) {
+            code = clm_target_fault(target, &why, err, "%s", why.msg);
         }
     }
     if (code == CLM_OK) {

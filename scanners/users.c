@@ -13,16 +13,26 @@ void clm_users_done(struct clm_users *users)
     clm_buf_done(&users->group);
 }
 
-void clm_users_read(const struct clm_io *io, struct clm_users *out)
+static enum clm_code read_table(const struct clm_io *io, const char *path, struct clm_buf *out,
+                                struct clm_err *err)
 {
+    struct clm_err why = {0};
+    enum clm_code code = io->read_file(io->ctx, path, TABLE_MAX, out, &why);
+
+    if (code != CLM_OK) {
+        clm_buf_reset(out);
+    }
+    return code == CLM_E_NOMEM ? clm_err_set(err, code, "%s", why.msg) : CLM_OK;
+}
+
+enum clm_code clm_users_read(const struct clm_io *io, struct clm_users *out, struct clm_err *err)
+{
+    enum clm_code code;
+
     *out = (struct clm_users){.passwd = CLM_BUF_INIT(TABLE_MAX + 1),
                               .group = CLM_BUF_INIT(TABLE_MAX + 1)};
-    if (io->read_file(io->ctx, "/etc/passwd", TABLE_MAX, &out->passwd, NULL) != CLM_OK) {
-        clm_buf_reset(&out->passwd);
-    }
-    if (io->read_file(io->ctx, "/etc/group", TABLE_MAX, &out->group, NULL) != CLM_OK) {
-        clm_buf_reset(&out->group);
-    }
+    code = read_table(io, "/etc/passwd", &out->passwd, err);
+    return code == CLM_OK ? read_table(io, "/etc/group", &out->group, err) : code;
 }
 
 /* "name:x:number:..." */

@@ -15,8 +15,10 @@ struct clm_users {
     struct clm_buf group;
 };
 
-/* Never fails: what cannot be read gives numbers instead of names. */
-void clm_users_read(const struct clm_io *io, struct clm_users *out);
+/* What cannot be read gives numbers instead of names. out is to be freed in any case. Errors: NOMEM
+ * only. */
+CLM_MUST_USE enum clm_code clm_users_read(const struct clm_io *io, struct clm_users *out,
+                                          struct clm_err *err);
 void clm_users_done(struct clm_users *users); /* for CLM_CLEANUP */
 
 /* The name, or the number as text; cut to size bytes. */

@@ -57,7 +57,7 @@ static enum clm_code grow(struct clm_buf *buf, size_t more, struct clm_err *err)
     if (buf->len > buf->max || more > buf->max - buf->len) {
         return clm_err_set(err, CLM_E_LIMIT, "content exceeds %zu bytes", buf->max);
     }
-    if (buf->max == SIZE_MAX && more == buf->max - buf->len) {
+    if (more >= (size_t)PTRDIFF_MAX - buf->len) { /* no block is that long */
         return clm_err_set(err, CLM_E_NOMEM, "out of memory");
     }
     need = buf->len + more + 1;
@@ -66,7 +66,7 @@ static enum clm_code grow(struct clm_buf *buf, size_t more, struct clm_err *err)
     }
     cap = cap < FIRST_CAP ? FIRST_CAP : cap;
     while (cap < need) {
-        cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+        cap *= 2;
     }
     if (cap - 1 > buf->max) {
         cap = buf->max + 1;

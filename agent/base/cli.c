@@ -2,6 +2,7 @@
 #include "agent/base/cli.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,7 +229,7 @@ static enum clm_code take_options(const struct grammar *g, int argc, char **argv
         enum clm_code code;
 
         if (result == '?' || result == ':') {
-            return refuse_option(g, result, argv[optind > 0 ? optind - 1 : 0], err);
+            return refuse_option(g, result, argv[optind - 1], err);
         }
         assert(opt != NULL);
         out->wants_help = out->wants_help || opt == &clm_cli_builtin[0];
@@ -263,10 +264,14 @@ static void second_words(const struct clm_cli_app *app, const char *first, char 
     dst[0] = '\0';
     for (const struct clm_cli_cmd *cmd = app->cmds; cmd->name != NULL; cmd++) {
         if (!cmd->is_hidden && clm_str_starts(cmd->name, first) && cmd->name[first_len] == ' ') {
-            int n = snprintf(dst + len, size - len, "%s'%s'", len > 0 ? ", " : "",
-                             cmd->name + first_len + 1);
+            size_t n = (size_t)snprintf(dst + len, size - len, "%s'%s'", len > 0 ? ", " : "",
+                                        cmd->name + first_len + 1);
 
-            len += n > 0 && (size_t)n < size - len ? (size_t)n : 0;
+            if (n >= size - len) {
+                dst[len] = '\0'; /* no half names */
+                return;
+            }
+            len += n;
         }
     }
 }
@@ -441,8 +446,10 @@ int64_t clm_cli_int(const struct clm_cli_args *args, const char *name, int64_t f
     const char *value = last_value(args, name, &is_given);
     int64_t number = fallback;
 
-    if (value != NULL && clm_str_to_int(value, 0, INT64_MAX, &number, NULL) != CLM_OK) {
-        return fallback; /* cannot be: clm_cli_parse() looked at it */
+    if (value != NULL) {
+        enum clm_code code = clm_str_to_int(value, 0, INT64_MAX, &number, NULL);
+
+        assert(code == CLM_OK); /* clm_cli_parse() looked at it */
     }
     return number;
 }
@@ -476,18 +483,32 @@ static int show_help(const struct clm_cli_args *args)
     return 0;
 }
 
-static void add_usage_error(const struct clm_cli_args *args, const char *why)
+/* The words of the user come back, but no message of an error steers the terminal. */
+static int show_parse_error(const struct clm_cli_args *args, const struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf line = CLM_BUF_INIT(CLM_ERR_MSG_MAX);
-    struct clm_term term = clm_term_probe(STDERR_FILENO);
     const char *cmd = args->cmd != NULL ? args->cmd->name : "";
 
-    /* The words of the user come back: harmless. */
-    if (clm_term_add(&term, CLM_COLOR_NONE, why, strlen(why), &line, NULL) != CLM_OK) {
-        return;
+    (void)fprintf(stderr, "%s: %s\n", args->app->name, err->msg);
+    if (err->code == CLM_E_NOMEM) {
+        return 2;
     }
-    (void)fprintf(stderr, "%s: %s\nSee '%s %s%s--help'.\n", args->app->name, clm_buf_str(&line),
-                  args->app->name, cmd, *cmd != '\0' ? " " : "");
+    (void)fprintf(stderr, "See '%s %s%s--help'.\n", args->app->name, cmd, *cmd != '\0' ? " " : "");
+    return CLM_CLI_EXIT_USAGE;
+}
+
+/* What was printed must have arrived: a full disk or a closed pipe must not look like success. */
+static int finish_output(const struct clm_cli_app *app, int status)
+{
+    int sys = fflush(stdout) == 0 ? 0 : errno;
+
+    if (sys == 0 && ferror(stdout) == 0) {
+        return status;
+    }
+    if (sys == 0) { /* what failed is dropped, and its reason with it: that is still there */
+        sys = putchar('\n') != EOF && fflush(stdout) == 0 ? 0 : errno;
+    }
+    (void)fprintf(stderr, "%s: output: %s\n", app->name, sys != 0 ? strerror(sys) : "not written");
+    return 2;
 }
 
 int clm_cli_main(const struct clm_cli_app *app, int argc, char **argv, void *ctx)
@@ -497,16 +518,16 @@ int clm_cli_main(const struct clm_cli_app *app, int argc, char **argv, void *ctx
     int status;
 
     if (clm_cli_parse(app, argc, argv, &args, &err) != CLM_OK) {
-        add_usage_error(&args, err.msg);
-        status = CLM_CLI_EXIT_USAGE;
+        status = show_parse_error(&args, &err);
     } else if (args.wants_help) {
         status = show_help(&args);
     } else if (args.wants_version) {
-        status = printf("%s %s\n", app->name, app->version) < 0;
+        status = 0;
+        (void)printf("%s %s\n", app->name, app->version);
     } else {
         assert(args.cmd != NULL);
         status = args.cmd->run(&args, ctx);
     }
     clm_cli_done(&args);
-    return status;
+    return finish_output(app, status);
 }

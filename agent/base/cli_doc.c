@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Help, completion and manual, all from the tables of cli.h. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -169,11 +170,12 @@ static void put_sentence(struct doc *doc, const char *text)
 {
     char first[2] = {text[0], '\0'};
 
+    assert(text[0] != '\0');
     if (first[0] >= 'a' && first[0] <= 'z') {
         first[0] = (char)(first[0] - 'a' + 'A');
     }
     put(doc, first);
-    put(doc, text + (text[0] != '\0' ? 1 : 0));
+    put(doc, text + 1);
     put(doc, ".\n");
 }
 

@@ -31,13 +31,24 @@ int64_t clm_clock_mono_ms(void)
     return read_ms(CLOCK_BOOTTIME);
 }
 
+int64_t clm_clock_left_ms(int64_t deadline_ms)
+{
+    int64_t left_ms = deadline_ms - clm_clock_mono_ms();
+
+    if (deadline_ms < 0) {
+        return -1;
+    }
+    return left_ms < 0 ? 0 : left_ms;
+}
+
 void clm_clock_sleep_ms(int64_t ms)
 {
     struct timespec until = {0};
 
-    if (ms <= 0 || clock_gettime(CLOCK_MONOTONIC, &until) != 0) {
+    if (ms <= 0) {
         return;
     }
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(ms / 1000);
     until.tv_nsec += (long)(ms % 1000) * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
@@ -54,11 +65,9 @@ void clm_time_format(int64_t unix_s, char *dst)
     struct tm tm;
 
     dst[0] = '\0';
-    if (unix_s < 0 || unix_s > LAST_S || gmtime_r(&when, &tm) == NULL) {
-        return;
-    }
-    if (strftime(dst, CLM_TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
-        dst[0] = '\0';
+    if (unix_s >= 0 && unix_s <= LAST_S) {
+        (void)gmtime_r(&when, &tm);
+        (void)strftime(dst, CLM_TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
     }
 }
 
@@ -133,4 +142,16 @@ enum clm_code clm_time_parse(const char *text, int64_t *out_unix_s, struct clm_e
     }
     *out_unix_s = (int64_t)timegm(&tm);
     return CLM_OK;
+}
+
+/* Years are counted from March. */
+int64_t clm_time_days(int64_t year, int64_t month, int64_t day)
+{
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t era = y / 400;
+    int64_t year_of_era = y - era * 400;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+           719468;
 }

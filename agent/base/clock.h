@@ -14,6 +14,8 @@
 int64_t clm_clock_now_s(void);
 int64_t clm_clock_now_ms(void);
 int64_t clm_clock_mono_ms(void);
+/* Until a moment of clm_clock_mono_ms(): 0 once it has passed, -1 (for ever) if it is negative. */
+int64_t clm_clock_left_ms(int64_t deadline_ms);
 /* Sleeps, also over signals. */
 void clm_clock_sleep_ms(int64_t ms);
 
@@ -22,5 +24,7 @@ void clm_time_format(int64_t unix_s, char *dst);
 /* Accepts "Z" only, and fractions of up to 9 digits, which are cut off. Errors: PARSE. */
 CLM_MUST_USE enum clm_code clm_time_parse(const char *text, int64_t *out_unix_s,
                                           struct clm_err *err);
+/* Days from 1970-01-01 to a Gregorian date of the year 1 or later; month 1..12, day from 1. */
+int64_t clm_time_days(int64_t year, int64_t month, int64_t day);
 
 #endif

@@ -181,8 +181,11 @@ static enum clm_code copy_xattrs(int from, int to, struct clm_err *err)
  * entries. The file that is replaced has none of it: its own, or no ACL at all. */
 static enum clm_code drop_inherited(int like_fd, int fd, struct clm_err *err)
 {
-    if (fgetxattr(like_fd, ACL, NULL, 0) >= 0 || errno != ENODATA) {
+    if (fgetxattr(like_fd, ACL, NULL, 0) >= 0 || errno == ENOTSUP) {
         return CLM_OK; /* it has one, which is copied; or the file system knows none */
+    }
+    if (errno != ENODATA) {
+        return clm_err_sys(err, errno, "read %s", ACL);
     }
     if (fremovexattr(fd, ACL) != 0 && errno != ENODATA && errno != ENOTSUP) {
         return clm_err_sys(err, errno, "remove inherited %s", ACL);

@@ -40,7 +40,7 @@ void clm_place_done(struct clm_place *place); /* for CLM_CLEANUP */
  *
  * In      path  absolute, without "." and ".." components; symlinks on it and at its end are
  *               followed, at most CLM_FSAT_HOPS_MAX
- * Out     out   set with CLM_PLACE_INIT; for clm_place_done()
+ * Out     out   set with CLM_PLACE_INIT; for clm_place_done(). No descriptor after an error
  * Errors  PERM a directory that others may write to and rename in (not sticky), or that belongs to
  *         neither root, us, nor the one service user who may own the last directories; a symlink
  *         that is not root's or ours. NOTFOUND a directory is missing. INVAL the path; LIMIT.
@@ -48,7 +48,8 @@ void clm_place_done(struct clm_place *place); /* for CLM_CLEANUP */
  */
 CLM_MUST_USE enum clm_code clm_fsat_open(const char *path, struct clm_place *out,
                                          struct clm_err *err);
-/* The same for a path that must lead to dir/name without any symlink: what a journal recorded. */
+/* The same for what a journal recorded: the directory must be reached without any symlink (CONFLICT
+ * else), and name is not looked at: whatever lies there now, the directory is opened. */
 CLM_MUST_USE enum clm_code clm_fsat_open_real(const char *dir, const char *name,
                                               struct clm_place *out, struct clm_err *err);
 /* "<dir>/<name>" of a place. Errors: LIMIT. */

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE /* O_PATH */
 #include "agent/base/fsat.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -181,10 +182,7 @@ static enum clm_code enter(struct walk *w, int fd, struct clm_err *err)
     size_t len = strcmp(w->place->dir, "/") == 0 ? 0 : strlen(w->place->dir);
     size_t add = strlen(w->place->name);
 
-    if (len + 1 + add >= sizeof(w->place->dir)) {
-        (void)close(fd);
-        return clm_err_set(err, CLM_E_LIMIT, "path too long");
-    }
+    assert(len + 1 + add < sizeof(w->place->dir)); /* all of it was in w->rest */
     w->place->dir[len] = '/';
     memcpy(w->place->dir + len + 1, w->place->name, add + 1);
     return set_dir(w, fd, err);
@@ -210,6 +208,10 @@ static enum clm_code step(struct walk *w, bool *out_is_done, struct clm_err *err
     is_last = w->rest[0] == '\0';
     if (w->place->name[0] == '\0') {
         return clm_err_set(err, CLM_E_INVAL, "'%s' is a directory", w->place->dir);
+    }
+    if (is_last && !w->may_follow) { /* whatever lies there now: only the directory is asked for */
+        *out_is_done = true;
+        return CLM_OK;
     }
     fd = openat(w->place->dir_fd, w->place->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && is_last) {
@@ -283,7 +285,13 @@ static enum clm_code walk_path(const char *path, bool may_follow, struct clm_pla
     if (code == CLM_OK && !clm_fsat_name_is_valid(out->name)) {
         code = clm_err_set(err, CLM_E_INVAL, "file name with control characters in '%s'", out->dir);
     }
-    return code != CLM_OK ? code : open_for_use(out, err);
+    if (code == CLM_OK) {
+        code = open_for_use(out, err);
+    }
+    if (code != CLM_OK) {
+        clm_place_done(out); /* a directory on the way is not the one that was asked for */
+    }
+    return code;
 }
 
 enum clm_code clm_fsat_open(const char *path, struct clm_place *out, struct clm_err *err)

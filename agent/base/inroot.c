@@ -71,6 +71,9 @@ struct walk {
     char rest[PATH_MAX];
     unsigned links;
     bool follow;
+    bool is_led;  /* a symlink that is neither root's nor ours was followed */
+    bool is_torn; /* several of them, of different users */
+    uid_t leader; /* whose it was */
 };
 
 static void walk_done(struct walk *w)
@@ -132,6 +135,16 @@ static bool next_name(struct walk *w, char name[NAME_MAX + 1])
     return true;
 }
 
+static void note_leader(struct walk *w, uid_t uid)
+{
+    if (uid == 0 || uid == geteuid()) {
+        return;
+    }
+    w->is_torn = w->is_torn || (w->is_led && w->leader != uid);
+    w->is_led = true;
+    w->leader = uid;
+}
+
 /* -1 with errno; 0: go on; 1: *out_fd is the file. */
 static int step(struct walk *w, int *out_fd)
 {
@@ -158,6 +171,7 @@ static int step(struct walk *w, int *out_fd)
         return -1;
     }
     if (S_ISLNK(st.st_mode) && (w->rest[0] != '\0' || w->follow)) {
+        note_leader(w, st.st_uid);
         return expand(w, fd);
     }
     if (w->rest[0] == '\0') {
@@ -186,6 +200,56 @@ enum clm_code clm_inroot_walk(const char *path, bool follow, int *out_fd, struct
         r = step(&w, out_fd);
     }
     return code != CLM_OK || r > 0 ? code : clm_err_sys(err, errno, "open '%s'", path);
+}
+
+/* ---- directories that others may lead us to ---- */
+
+/* What is made there is then in the hands of whoever made the symlink, and nobody else's. */
+static enum clm_code judge(const struct walk *w, int fd, const char *path, struct clm_err *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0) {
+        return clm_err_sys(err, errno, "stat '%s'", path);
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return clm_err_sys(err, ENOTDIR, "open '%s'", path);
+    }
+    if (w->is_torn || (w->is_led && st.st_uid != w->leader)) {
+        return clm_err_set(
+            err, CLM_E_PERM,
+            "'%s' leads through a symlink of uid %u to a directory of uid %u; it is "
+            "not followed: use the directory itself, or give one to the other's user",
+            path, (unsigned)w->leader, (unsigned)st.st_uid);
+    }
+    return CLM_OK;
+}
+
+enum clm_code clm_inroot_open_owned(const char *path, int *out_fd, struct clm_err *err)
+{
+    CLM_CLEANUP(walk_done) struct walk w = {.follow = true};
+    CLM_CLEANUP(clm_fs_close_p) int found = -1;
+    enum clm_code code = clm_str_copy(w.rest, sizeof(w.rest), path, err);
+    int r = 0;
+
+    if (code != CLM_OK) {
+        return code;
+    }
+    w.fds[0] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    w.n = w.fds[0] >= 0;
+    r = w.n == 1 ? 0 : -1;
+    while (r == 0) {
+        r = step(&w, &found);
+    }
+    if (r < 0) {
+        return clm_err_sys(err, errno, "open '%s'", path);
+    }
+    code = judge(&w, found, path, err);
+    if (code == CLM_OK) {
+        *out_fd = openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        code = *out_fd < 0 ? clm_err_sys(err, errno, "open '%s'", path) : CLM_OK;
+    }
+    return code;
 }
 
 /* ---- both ways ---- */

@@ -34,6 +34,17 @@ CLM_MUST_USE enum clm_code clm_inroot_find(const char *path, bool follow, int *o
 CLM_MUST_USE enum clm_code clm_inroot_walk(const char *path, bool follow, int *out_fd,
                                            struct clm_err *err);
 
+/*
+ * clm_inroot_open_owned() - a directory along whose path others may write, to make files in it
+ *
+ * In      path  absolute, of this host
+ * Out     out_fd  for *at() calls; the caller's to close
+ * Errors  PERM a symlink on the way is neither root's nor ours and leads to a directory that is not
+ *         its owner's, either: he could send us anywhere. NOTFOUND; LIMIT; IO
+ */
+CLM_MUST_USE enum clm_code clm_inroot_open_owned(const char *path, int *out_fd,
+                                                 struct clm_err *err);
+
 /* A regular file or directory for reading. Errors: those above; INVAL it is something else. */
 CLM_MUST_USE enum clm_code clm_inroot_open(const char *path, int *out_fd, struct clm_err *err);
 

@@ -17,7 +17,7 @@
 
 /* ---- parents ---- */
 
-static cJSON *parent_of(const cJSON *node)
+cJSON *clm_json_parent(const cJSON *node)
 {
     void *parent = NULL;
 
@@ -54,7 +54,7 @@ void clm_json_link(cJSON *node, cJSON *parent)
         } else {
             while (node != top && node->next == NULL) {
                 node = parent;
-                parent = node == top ? NULL : parent_of(node);
+                parent = node == top ? NULL : clm_json_parent(node);
             }
             node = node == top ? NULL : node->next;
         }
@@ -132,7 +132,9 @@ enum clm_code clm_json_parse(const char *text, size_t len, size_t max_bytes,
 
 void clm_json_free(struct clm_json *root)
 {
-    cJSON_Delete(clm_json_node(root));
+    if (!clm_json_is_lost(clm_json_node(root))) {
+        cJSON_Delete(clm_json_node(root));
+    }
 }
 
 /* ---- looking around ---- */
@@ -216,7 +218,7 @@ static size_t index_in(const cJSON *array, const cJSON *node)
 {
     size_t n = 0;
 
-    for (const cJSON *item = array->child; item != NULL && item != node; item = item->next) {
+    for (const cJSON *item = array->child; item != node; item = item->next) {
         n++;
     }
     return n;
@@ -251,8 +253,8 @@ static const char *place(const struct clm_json *obj, const char *key, char path[
     if (!put_step(path, &at, key)) {
         return "(long key)";
     }
-    while (node != NULL && is_container(node) && parent_of(node) != NULL) {
-        const cJSON *parent = parent_of(node);
+    while (node != NULL && is_container(node) && clm_json_parent(node) != NULL) {
+        const cJSON *parent = clm_json_parent(node);
         char number[24];
         const char *step = node->string;
 

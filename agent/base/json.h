@@ -91,8 +91,12 @@ CLM_MUST_USE enum clm_code clm_json_only(const struct clm_json *obj, const char 
 
 /* ---- writing ---- */
 
-struct clm_json *clm_json_new_object(void); /* NULL on no memory: later calls accept NULL */
+/* Never NULL: without memory a tree that is marked already, that stays empty and costs nothing. */
+struct clm_json *clm_json_new_object(void);
 struct clm_json *clm_json_new_array(void);
+/* False if root is NULL, or memory was short when something was put anywhere into it: it is not to be
+ * read as if it were all. clm_json_print() says the same by itself. */
+bool clm_json_is_whole(const struct clm_json *root);
 void clm_json_set_str(struct clm_json *obj, const char *key, const char *value); /* NULL: null */
 void clm_json_set_int(struct clm_json *obj, const char *key, int64_t value);
 void clm_json_set_real(struct clm_json *obj, const char *key, double value);

@@ -244,7 +244,7 @@ static bool magnitude(const char *p, size_t len, int64_t *out)
     size_t n_int = point != NULL ? (size_t)(point - p) : len;
 
     for (size_t i = 0; i < len; i++) {
-        if (p[i] >= '1' && p[i] <= '9') {
+        if (p[i] >= '1') { /* digits and a point are all there is */
             *out = i < n_int ? (int64_t)(n_int - i) - 1 : (int64_t)n_int - (int64_t)i;
             return true;
         }

@@ -29,6 +29,10 @@ static inline struct clm_json *clm_json_opaque(cJSON *node)
     return (struct clm_json *)(void *)node;
 }
 
+/* True for what clm_json_new_object() and clm_json_new_array() give when there is no memory. */
+bool clm_json_is_lost(const cJSON *node);
+/* The container that holds the container node; NULL for a root. */
+cJSON *clm_json_parent(const cJSON *node);
 /* Tells the containers at and below node who their parents are; parent may be NULL. */
 void clm_json_link(cJSON *node, cJSON *parent);
 

@@ -3,6 +3,7 @@
  * Writing. The tree is cJSON's; the printer is ours, because cJSON rounds integers beyond 15 digits,
  * indents with tabs and passes on bytes that are not UTF-8.
  */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,21 +16,45 @@
 
 /* ---- building ---- */
 
+/* Trees for which there was no memory at all: marked from birth, never written to, never freed. */
+static const cJSON lost_object = {.type = cJSON_Object | CLM_JSON_POISON_NOMEM};
+static const cJSON lost_array = {.type = cJSON_Array | CLM_JSON_POISON_NOMEM};
+
+static struct clm_json *new_tree(cJSON *node, const cJSON *lost)
+{
+    struct clm_json *instead;
+
+    memcpy(&instead, &lost, sizeof(void *)); /* sheds const: clm_json_is_lost() is asked first */
+    return node != NULL ? clm_json_opaque(node) : instead;
+}
+
+bool clm_json_is_lost(const cJSON *node)
+{
+    return node == &lost_object || node == &lost_array;
+}
+
+/* Marks node and everything above it, so that the root knows. */
 static void poison(cJSON *node, int why)
 {
-    if (node != NULL) {
+    while (node != NULL && !clm_json_is_lost(node)) {
         node->type |= why;
+        node = clm_json_parent(node);
     }
 }
 
 struct clm_json *clm_json_new_object(void)
 {
-    return clm_json_opaque(cJSON_CreateObject());
+    return new_tree(cJSON_CreateObject(), &lost_object);
 }
 
 struct clm_json *clm_json_new_array(void)
 {
-    return clm_json_opaque(cJSON_CreateArray());
+    return new_tree(cJSON_CreateArray(), &lost_array);
+}
+
+bool clm_json_is_whole(const struct clm_json *root)
+{
+    return root != NULL && (clm_json_node_const(root)->type & CLM_JSON_POISON_NOMEM) == 0;
 }
 
 static bool is_kind(const cJSON *node, int type)
@@ -49,13 +74,12 @@ static bool set_member(cJSON *obj, const char *key, cJSON *item)
     if (cJSON_GetObjectItemCaseSensitive(obj, key) == NULL) {
         return cJSON_AddItemToObject(obj, key, item);
     }
-    if (!cJSON_ReplaceItemInObjectCaseSensitive(obj, key, item)) {
-        return false;
-    }
-    if (item->string == NULL) { /* cJSON 1.7.15 goes on without memory for the key */
+    bool is_done = cJSON_ReplaceItemInObjectCaseSensitive(obj, key, item);
+
+    if (is_done && item->string == NULL) { /* cJSON 1.7.15 goes on without memory for the key */
         poison(obj, CLM_JSON_POISON_NOMEM);
     }
-    return true;
+    return is_done;
 }
 
 /* Attaches item, which may be NULL for lack of memory; poisons parent if that fails. */
@@ -63,9 +87,13 @@ static cJSON *attach(cJSON *parent, const char *key, cJSON *item)
 {
     bool is_done = false;
 
-    if (item != NULL && key != NULL && is_kind(parent, cJSON_Object)) {
+    if (item == NULL || clm_json_is_lost(item)) {
+        poison(parent, CLM_JSON_POISON_NOMEM);
+        return NULL;
+    }
+    if (key != NULL && is_kind(parent, cJSON_Object) && !clm_json_is_lost(parent)) {
         is_done = set_member(parent, key, item);
-    } else if (item != NULL && key == NULL && is_kind(parent, cJSON_Array)) {
+    } else if (key == NULL && is_kind(parent, cJSON_Array) && !clm_json_is_lost(parent)) {
         is_done = add_element(parent, item);
     }
     if (!is_done) {
@@ -74,6 +102,7 @@ static cJSON *attach(cJSON *parent, const char *key, cJSON *item)
         return NULL;
     }
     clm_json_link(item, parent);
+    poison(parent, item->type & CLM_JSON_POISON_NOMEM);
     return item;
 }
 
@@ -259,22 +288,17 @@ static enum clm_code print_number(struct print *p, double value)
 {
     char text[32];
 
-    if (!isfinite(value)) {
-        return clm_err_set(p->err, CLM_E_INVAL, "number is not finite");
-    }
-    if (fabs(value) <= (double)CLM_JSON_INT_MAX && (double)(int64_t)value == value) {
+    assert(isfinite(value)); /* others are neither read nor set */
+    const bool is_large = fabs(value) > (double)CLM_JSON_INT_MAX;
+
+    if (!is_large && (double)(int64_t)value == value) {
         return clm_buf_addf(p->out, p->err, "%lld", (long long)value);
     }
     (void)snprintf(text, sizeof(text), "%.15g", value);
-    if (strtod(text, NULL) != value) {
-        (void)snprintf(text, sizeof(text), "%.17g", value);
+    if (strtod(text, NULL) != value) { /* a large one without exponent would be refused when read */
+        (void)snprintf(text, sizeof(text), is_large ? "%.16e" : "%.17g", value);
     }
-    for (char *c = text; *c != '\0'; c++) {
-        if (*c == ',') { /* a locale's decimal comma */
-            *c = '.';
-        }
-    }
-    return clm_buf_add_str(p->out, text, p->err);
+    return clm_buf_add_str(p->out, text, p->err); /* no locale is set for numbers: a point */
 }
 
 static enum clm_code print_break(struct print *p, int depth)

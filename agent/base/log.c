@@ -46,15 +46,9 @@ static const char *level_name(enum clm_log_level level)
     case CLM_LOG_INFO:
         return "info";
     case CLM_LOG_DEBUG:
-        return "debug";
+        break;
     }
-    return "log";
-}
-
-/* True for the bytes of a character a terminal may act on: C0, DEL, C1. */
-static bool is_control(const uint8_t *p, size_t len)
-{
-    return (len == 1 && (*p < 0x20 || *p == 0x7f)) || (len == 2 && *p == 0xc2 && p[1] < 0xa0);
+    return "debug";
 }
 
 /* Appends text at dst + len; bytes that are controls or no UTF-8 become \xNN. Returns the length. */
@@ -66,7 +60,7 @@ static size_t escape(char *dst, size_t size, size_t len, const char *text)
 
     while (left > 0) {
         size_t n = clm_str_utf8_len(p, left);
-        bool is_plain = n > 0 && !is_control(p, n);
+        bool is_plain = n > 0 && !clm_str_is_steering(p, n);
 
         n = n == 0 ? 1 : n;
         if (len + (is_plain ? n : 4 * n) >= size) {

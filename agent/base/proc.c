@@ -151,17 +151,24 @@ static enum clm_code start(struct run *run, struct clm_err *err)
     return code;
 }
 
+/* Before it runs: what it says must not be lost for want of memory. */
+static enum clm_code make_room(struct run *run, struct clm_err *err)
+{
+    size_t max = run->proc->output_max != 0 ? run->proc->output_max : CLM_PROC_OUTPUT_MAX;
+    size_t left = run->output == NULL ? 0 : run->output->max - run->output->len;
+
+    run->room = max < left ? max : left;
+    return run->room == 0 ? CLM_OK : clm_buf_reserve(run->output, run->room, err);
+}
+
 static void keep_output(struct run *run, const char *data, size_t len)
 {
     size_t n = len < run->room ? len : run->room;
 
-    if (run->output == NULL || n == 0) {
-        return;
+    if (n > 0) {
+        clm_ignore(clm_buf_add(run->output, data, n, NULL)); /* there is room: make_room() */
+        run->room -= n;
     }
-    if (n > run->output->max - run->output->len) {
-        n = run->output->max - run->output->len;
-    }
-    run->room = clm_buf_add(run->output, data, n, NULL) == CLM_OK ? run->room - n : 0;
 }
 
 /* Reads what is there; at end of file out_fd is closed. */
@@ -269,7 +276,6 @@ enum clm_code clm_proc_run(const struct clm_proc *proc, int *out_status, struct 
         .report_fd = -1,
         .pid_fd = -1,
         .output = output,
-        .room = proc->output_max != 0 ? proc->output_max : CLM_PROC_OUTPUT_MAX,
     };
     enum clm_code code;
 
@@ -279,7 +285,10 @@ enum clm_code clm_proc_run(const struct clm_proc *proc, int *out_status, struct 
     if (proc->timeout_ms == 0) {
         return clm_err_set(err, CLM_E_INVAL, "no time limit for '%s'", proc->argv[0]);
     }
-    code = start(&run, err);
+    code = make_room(&run, err);
+    if (code == CLM_OK) {
+        code = start(&run, err);
+    }
     if (code == CLM_OK) {
 #ifdef SYS_pidfd_open
         run.pid_fd = (int)syscall(SYS_pidfd_open, run.pid, 0U);

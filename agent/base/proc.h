@@ -24,7 +24,8 @@ struct clm_proc {
  *
  * Out     out_status  exit status 0..255, or 128 + signal
  *         output      stdout and stderr as they came; caller's buffer, may be NULL
- * Errors  NOTFOUND, PERM program or cwd; TIMEOUT; INVAL no absolute path or no time limit; IO.
+ * Errors  NOTFOUND, PERM program or cwd; TIMEOUT; INVAL no absolute path or no time limit; IO;
+ *         NOMEM nothing was run.
  *         A non-zero exit status is not an error.
  */
 CLM_MUST_USE enum clm_code clm_proc_run(const struct clm_proc *proc, int *out_status,

@@ -163,6 +163,44 @@ size_t clm_str_utf8_len(const void *data, size_t len)
     return len == 0 ? 0 : utf8_char(data, len);
 }
 
+bool clm_str_is_steering(const void *data, size_t len)
+{
+    const unsigned char *p = data;
+
+    if (len == 1) {
+        return p[0] < 0x20 || p[0] == 0x7f;
+    }
+    if (len == 2) {
+        return p[0] == 0xc2 && p[1] < 0xa0;
+    }
+    /* U+2028 and U+2029 (line, paragraph), U+202A..U+202E and U+2066..U+2069 */
+    return len == 3 && p[0] == 0xe2 &&
+           ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
+            (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
+void clm_str_make_plain(char *text)
+{
+    size_t left = strlen(text);
+    char *to = text;
+
+    while (left > 0) {
+        size_t n = clm_str_utf8_len(text, left);
+        bool is_good = n > 0 && !clm_str_is_steering(text, n);
+
+        n = n == 0 ? 1 : n;
+        if (is_good) {
+            memmove(to, text, n);
+            to += n;
+        } else {
+            *to++ = '?';
+        }
+        text += n;
+        left -= n;
+    }
+    *to = '\0';
+}
+
 bool clm_str_is_utf8(const void *data, size_t len)
 {
     const uint8_t *p = data;

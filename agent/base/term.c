@@ -67,8 +67,8 @@ static size_t character(const char *p, size_t left, bool *out_is_plain, size_t *
             rune = rune << 6 | (byte[i] & 0x3f);
         }
     }
-    /* C1 controls; marks that turn the direction of what follows (Trojan Source). */
-    if ((rune >= 0x80 && rune < 0xa0) || (rune >= 0x202a && rune <= 0x202e) ||
+    /* C1 controls; ends of lines; marks that turn the direction of what follows (Trojan Source). */
+    if ((rune >= 0x80 && rune < 0xa0) || (rune >= 0x2028 && rune <= 0x202e) ||
         (rune >= 0x2066 && rune <= 0x2069)) {
         return len;
     }

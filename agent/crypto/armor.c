@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "agent/crypto/armor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/str.h"
@@ -82,9 +83,7 @@ enum clm_code clm_armor_next(const char **io_text, size_t *io_len, struct clm_ar
     if (*io_len == 0 || !find_begin(*io_text, &p, text_end, out->label)) {
         return clm_err_set(err, CLM_E_NOTFOUND, "no PEM block");
     }
-    if (clm_str_fmt(tail, sizeof(tail), err, "-----END %s-----", out->label) != CLM_OK) {
-        return CLM_E_LIMIT;
-    }
+    (void)snprintf(tail, sizeof(tail), "-----END %s-----", out->label);
     stop = find(p, (size_t)(text_end - p), tail);
     if (stop == NULL || !is_line_end(p, text_end) || !is_line_end(stop + strlen(tail), text_end)) {
         return clm_err_set(err, CLM_E_PARSE, "PEM block has no line '%s'",

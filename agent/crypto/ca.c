@@ -241,13 +241,14 @@ enum clm_code clm_ca_issue(struct clm_rng *rng, const struct clm_ca_issue *issue
                            struct clm_buf *out_pem, struct clm_err *err)
 {
     struct work work = {.issue = issue, .signer = issue->issuer_key, .ca = issue->issuer->crt[0]};
-    enum clm_code code = CLM_OK;
+    bool matches = false;
+    enum clm_code code = clm_cert_matches_key(issue->issuer, 0, issue->issuer_key, &matches, err);
 
-    if (work.ca->CLM_MBED(ca_istrue) == 0) {
+    if (code == CLM_OK && work.ca->CLM_MBED(ca_istrue) == 0) {
         code = clm_err_set(err, CLM_E_CRYPTO, "the issuer's certificate is not a CA's");
-    } else if (!clm_cert_matches_key(issue->issuer, 0, issue->issuer_key)) {
+    } else if (code == CLM_OK && !matches) {
         code = clm_err_set(err, CLM_E_CRYPTO, "the CA's key is not that of its certificate");
-    } else {
+    } else if (code == CLM_OK) {
         code = issue_cert(rng, &work, issue->spki, issue->spki_len, out_pem, err);
     }
     return code == CLM_OK ? CLM_OK : clm_err_wrap(err, code, "issue a certificate");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/crypto/cert.h"
+#include "agent/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,21 +193,9 @@ enum clm_code clm_cert_chain_pem(const struct clm_cert_chain *chain, size_t i, s
 
 /* ---- what stands in it ---- */
 
-/* Days since 1970-01-01 of a Gregorian date; years are counted from March. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    int64_t y = month <= 2 ? year - 1 : year;
-    int64_t era = y / 400;
-    int64_t year_of_era = y - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-           719468;
-}
-
 int64_t clm_cert_time(const mbedtls_x509_time *t)
 {
-    return days_of(t->year, t->mon, t->day) * 86400 + (int64_t)t->hour * 3600 +
+    return clm_time_days(t->year, t->mon, t->day) * 86400 + (int64_t)t->hour * 3600 +
            (int64_t)t->min * 60 + t->sec;
 }
 
@@ -295,17 +284,15 @@ enum clm_code clm_cert_uris(const struct clm_cert_chain *chain, size_t i, struct
     return code;
 }
 
-void clm_cert_pin(const struct clm_cert_chain *chain, size_t i, char dst[CLM_PIN_SIZE])
+void clm_pin_text(const uint8_t sha256[CLM_SHA256_SIZE], char dst[CLM_PIN_SIZE])
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const mbedtls_x509_crt *crt = at(chain, i);
-    uint8_t hash[CLM_SHA256_SIZE + 1] = {0}; /* one zero byte more: the last group is of two */
-    char *to = dst + 7;
+    uint8_t bytes[CLM_SHA256_SIZE + 1] = {0}; /* one zero byte more: the last group is of two */
+    char *to = dst + snprintf(dst, CLM_PIN_SIZE, CLM_PIN_PREFIX);
 
-    clm_sha256(crt->pk_raw.p, crt->pk_raw.len, hash);
-    (void)snprintf(dst, CLM_PIN_SIZE, "sha256/");
-    for (size_t k = 0; k < sizeof(hash); k += 3) {
-        uint32_t group = (uint32_t)hash[k] << 16 | (uint32_t)hash[k + 1] << 8 | hash[k + 2];
+    memcpy(bytes, sha256, CLM_SHA256_SIZE);
+    for (size_t k = 0; k < sizeof(bytes); k += 3) {
+        uint32_t group = (uint32_t)bytes[k] << 16 | (uint32_t)bytes[k + 1] << 8 | bytes[k + 2];
 
         for (unsigned shift = 24; shift > 0; shift -= 6) {
             *to++ = digits[(group >> (shift - 6)) & 0x3f];
@@ -313,6 +300,15 @@ void clm_cert_pin(const struct clm_cert_chain *chain, size_t i, char dst[CLM_PIN
     }
     to[-1] = '=';
     *to = '\0';
+}
+
+void clm_cert_pin(const struct clm_cert_chain *chain, size_t i, char dst[CLM_PIN_SIZE])
+{
+    const mbedtls_x509_crt *crt = at(chain, i);
+    uint8_t hash[CLM_SHA256_SIZE];
+
+    clm_sha256(crt->pk_raw.p, crt->pk_raw.len, hash);
+    clm_pin_text(hash, dst);
 }
 
 enum clm_code clm_pubkey_from_cert(const struct clm_cert_chain *chain, size_t i,
@@ -333,7 +329,13 @@ enum clm_code clm_cert_check_key(const mbedtls_x509_crt *crt, const struct clm_k
     return clm_mbed_is_nomem(rc) ? CLM_E_NOMEM : CLM_E_CRYPTO;
 }
 
-bool clm_cert_matches_key(const struct clm_cert_chain *chain, size_t i, const struct clm_key *key)
+enum clm_code clm_cert_matches_key(const struct clm_cert_chain *chain, size_t i,
+                                   const struct clm_key *key, bool *out_matches,
+                                   struct clm_err *err)
 {
-    return clm_cert_check_key(at(chain, i), key) == CLM_OK;
+    enum clm_code code = clm_cert_check_key(at(chain, i), key);
+
+    *out_matches = code == CLM_OK;
+    return code == CLM_E_NOMEM ? clm_err_set(err, code, "comparison of certificate and key")
+                               : CLM_OK;
 }

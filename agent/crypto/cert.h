@@ -16,6 +16,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
+#include "agent/crypto/hash.h"
 #include "agent/crypto/key.h"
 #include "agent/model/bundle.h"
 #include "agent/model/cert_info.h"
@@ -24,7 +25,8 @@
 #define CLM_CERT_CHAIN_MAX     10      /* certificates; protocol.md 6.4 */
 #define CLM_CERT_DER_MAX       65536u  /* bytes each; reliability.md 10 */
 #define CLM_CERT_CHAIN_PEM_MAX 262144u /* bytes of text; reliability.md 10 */
-#define CLM_PIN_SIZE           52      /* "sha256/", 44 characters of Base64, NUL */
+#define CLM_PIN_PREFIX         "sha256/"
+#define CLM_PIN_SIZE           52 /* "sha256/", 44 characters of Base64, NUL */
 
 struct clm_cert_chain;
 
@@ -64,14 +66,18 @@ CLM_MUST_USE enum clm_code clm_cert_info(const struct clm_cert_chain *chain, siz
 /* Appends the subject alternative names of kind URI. Errors: NOMEM, PARSE. */
 CLM_MUST_USE enum clm_code clm_cert_uris(const struct clm_cert_chain *chain, size_t i,
                                          struct clm_strs *out, struct clm_err *err);
-/* "sha256/<Base64>" of the SubjectPublicKeyInfo, as in join tokens (protocol.md 5.2). */
+/* "sha256/<Base64>", as pins are written in join tokens (protocol.md 5.2). */
+void clm_pin_text(const uint8_t sha256[CLM_SHA256_SIZE], char dst[CLM_PIN_SIZE]);
+/* The pin of certificate i: of its SubjectPublicKeyInfo. */
 void clm_cert_pin(const struct clm_cert_chain *chain, size_t i, char dst[CLM_PIN_SIZE]);
 /* The public key of certificate i. Errors: NOMEM; UNSUPPORTED as in clm_key_from_pem(). */
 CLM_MUST_USE enum clm_code clm_pubkey_from_cert(const struct clm_cert_chain *chain, size_t i,
                                                 struct clm_pubkey **out_pubkey,
                                                 struct clm_err *err);
-/* True if key is the private half of certificate i. */
-bool clm_cert_matches_key(const struct clm_cert_chain *chain, size_t i, const struct clm_key *key);
+/* Whether key is the private half of certificate i. Errors: NOMEM, and then nobody knows. */
+CLM_MUST_USE enum clm_code clm_cert_matches_key(const struct clm_cert_chain *chain, size_t i,
+                                                const struct clm_key *key, bool *out_matches,
+                                                struct clm_err *err);
 
 /*
  * clm_cert_chain_sort() - leaf first, then its issuer, and so on
@@ -105,12 +111,13 @@ CLM_MUST_USE enum clm_code clm_bundle_from_pem(const void *pem, size_t len, stru
  * In      bundle  leaf_pem and chain_pem; the order must be right, a root at the end is allowed
  *         key     the private key that is to serve it; NULL is not checked (it is elsewhere)
  *         wanted  the names asked for, exactly; NULL for a certificate that is not a server's:
- *                 neither names nor purpose are checked
+ *                 neither names, purpose nor what clients refuse are checked
  *         skew_s  tolerance for "not valid before"
  * Errors  CRYPTO with one message per fault: "certificate is for another key", "certificate lacks
  *         the name 'x'", "certificate names 'y', which was not asked for", "certificate expired on
  *         ...", "certificate is not valid before ...", "chain is broken: ...", "certificate is not
- *         for servers ..."; and those of clm_cert_chain_from_pem()
+ *         for servers ...", "clients refuse certificate 'CN=..': ..." (MD5 or SHA-1, a weak CA key,
+ *         an unknown critical extension); and those of clm_cert_chain_from_pem()
  * Source  targets.md 0.6
  */
 CLM_MUST_USE enum clm_code clm_cert_gate(const struct clm_bundle *bundle, const struct clm_key *key,

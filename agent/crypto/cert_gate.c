@@ -135,6 +135,9 @@ enum clm_code clm_cert_gate(const struct clm_bundle *bundle, const struct clm_ke
     if (code == CLM_OK && wanted != NULL) {
         code = check_purpose(chain->crt[0], err);
     }
+    if (code == CLM_OK && wanted != NULL) {
+        code = clm_cert_check_clients(chain, err);
+    }
     if (code == CLM_OK) {
         code = clm_cert_chain_verify(chain, now_s, skew_s, err);
     }

@@ -70,6 +70,7 @@ void clm_digest_init(struct clm_digest_ctx *ctx, enum clm_digest digest)
 {
     union inner *in = inner(ctx);
 
+    assert(digest < CLM_DIGEST__COUNT);
     ctx->digest = digest;
     switch (digest) {
     case CLM_DIGEST_MD5:
@@ -87,13 +88,11 @@ void clm_digest_init(struct clm_digest_ctx *ctx, enum clm_digest digest)
         return;
     case CLM_DIGEST_SHA384:
     case CLM_DIGEST_SHA512:
+    case CLM_DIGEST__COUNT:
         mbedtls_sha512_init(&in->sha512);
         must(clm_mbed_sha512_starts(&in->sha512, digest == CLM_DIGEST_SHA384));
         return;
-    case CLM_DIGEST__COUNT:
-        break;
     }
-    abort();
 }
 
 void clm_digest_update(struct clm_digest_ctx *ctx, const void *data, size_t len)
@@ -116,12 +115,10 @@ void clm_digest_update(struct clm_digest_ctx *ctx, const void *data, size_t len)
         return;
     case CLM_DIGEST_SHA384:
     case CLM_DIGEST_SHA512:
+    case CLM_DIGEST__COUNT:
         must(clm_mbed_sha512_update(&in->sha512, data, len));
         return;
-    case CLM_DIGEST__COUNT:
-        break;
     }
-    abort();
 }
 
 /* Mbed TLS 2.28 writes 32 bytes for SHA-224 and 64 for SHA-384. */
@@ -143,10 +140,9 @@ void clm_digest_final(struct clm_digest_ctx *ctx, uint8_t *out)
         break;
     case CLM_DIGEST_SHA384:
     case CLM_DIGEST_SHA512:
+    case CLM_DIGEST__COUNT:
         must(clm_mbed_sha512_finish(&in->sha512, full));
         break;
-    case CLM_DIGEST__COUNT:
-        abort();
     }
     memcpy(out, full, digests[ctx->digest].size);
     clm_wipe(full, sizeof(full));
@@ -175,13 +171,11 @@ void clm_digest_copy(struct clm_digest_ctx *dst, const struct clm_digest_ctx *sr
         return;
     case CLM_DIGEST_SHA384:
     case CLM_DIGEST_SHA512:
+    case CLM_DIGEST__COUNT:
         mbedtls_sha512_init(&to->sha512);
         mbedtls_sha512_clone(&to->sha512, &from->sha512);
         return;
-    case CLM_DIGEST__COUNT:
-        break;
     }
-    abort();
 }
 
 void clm_digest_of(enum clm_digest digest, const void *data, size_t len, uint8_t *out)

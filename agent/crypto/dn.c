@@ -294,8 +294,7 @@ static enum clm_code read_member(enum clm_subject_field field, const struct clm_
     if (code == CLM_E_NOMEM) {
         return clm_err_set(err, code, "subject: no memory");
     }
-    if (code != CLM_OK ||
-        memchr(text.data != NULL ? text.data : (const uint8_t *)"", 0, text.len) != NULL ||
+    if (code != CLM_OK || strlen(clm_buf_str(&text)) != text.len ||
         clm_subject_check(field, clm_buf_str(&text), NULL) != CLM_OK ||
         list->n >= CLM_CSR_OUS_MAX) {
         return CLM_OK;

@@ -6,10 +6,11 @@
 
 #include "agent/model/csr_spec.h"
 
-#define TAG_EMAIL CLM_DER_CONTEXT(1) /* RFC 5280 4.2.1.6 GeneralName */
-#define TAG_DNS   CLM_DER_CONTEXT(2)
-#define TAG_URI   CLM_DER_CONTEXT(6)
-#define TAG_IP    CLM_DER_CONTEXT(7)
+#define NAMES_READ_MAX 1000 /* of each kind, each compared with all; a CA puts in a few hundred */
+#define TAG_EMAIL      CLM_DER_CONTEXT(1) /* RFC 5280 4.2.1.6 GeneralName */
+#define TAG_DNS        CLM_DER_CONTEXT(2)
+#define TAG_URI        CLM_DER_CONTEXT(6)
+#define TAG_IP         CLM_DER_CONTEXT(7)
 
 #define URI_MAX 2048 /* bytes; ours have 80 */
 
@@ -141,12 +142,19 @@ static enum clm_code bad_name(const char *text, struct clm_err *err)
     return clm_err_set(err, CLM_E_PARSE, "subject alternative name '%.200s' is not valid", text);
 }
 
+static enum clm_code too_many(struct clm_err *err)
+{
+    return clm_err_set(err, CLM_E_LIMIT, "more than %d names", NAMES_READ_MAX);
+}
+
 static enum clm_code read_dns(const struct clm_tlv *tlv, enum clm_ext_names mode,
                               struct clm_names *names, struct clm_err *err)
 {
     char buf[CLM_DNS_NAME_SIZE];
     const char *text = name_text(tlv, buf, sizeof(buf));
-    enum clm_code code = text == NULL ? CLM_E_INVAL : clm_names_add_dns(names, text, err);
+    enum clm_code code = names->dns.n >= NAMES_READ_MAX ? too_many(err)
+                         : text == NULL                 ? CLM_E_INVAL
+                                                        : clm_names_add_dns(names, text, err);
 
     if (code == CLM_E_INVAL || code == CLM_E_PARSE) {
         return mode == CLM_EXT_NAMES_LENIENT ? CLM_OK : bad_name(text, err);
@@ -166,7 +174,7 @@ static enum clm_code read_ip(const struct clm_tlv *tlv, enum clm_ext_names mode,
                    ? CLM_OK
                    : clm_err_set(err, CLM_E_PARSE, "an IP address of the certificate is malformed");
     }
-    code = clm_names_add_ip(names, text, err);
+    code = names->ip.n >= NAMES_READ_MAX ? too_many(err) : clm_names_add_ip(names, text, err);
     return code == CLM_E_LIMIT && mode == CLM_EXT_NAMES_LENIENT ? CLM_OK : code;
 }
 
@@ -312,8 +320,9 @@ static const struct {
     {CLM_OID(CLM_OID_BASIC), read_basic},
 };
 
-/* One Extension: its OID, and the content of its OCTET STRING. */
-static bool read_extension(struct clm_der_reader *list, struct clm_tlv *oid, struct clm_tlv *value)
+/* One Extension: its OID, whether it is critical, and the content of its OCTET STRING. */
+static bool read_any(struct clm_der_reader *list, struct clm_tlv *oid, bool *out_is_critical,
+                     struct clm_tlv *value)
 {
     struct clm_tlv seq = {0};
     struct clm_tlv critical = {0};
@@ -326,8 +335,16 @@ static bool read_extension(struct clm_der_reader *list, struct clm_tlv *oid, str
     if (!clm_der_take(&r, CLM_DER_OID, oid)) {
         return false;
     }
-    (void)clm_der_take(&r, CLM_DER_BOOLEAN, &critical);
+    *out_is_critical = clm_der_take(&r, CLM_DER_BOOLEAN, &critical) &&
+                       (critical.len != 1 || critical.value[0] != 0);
     return clm_der_take(&r, CLM_DER_OCTET_STRING, value) && clm_der_at_end(&r);
+}
+
+static bool read_extension(struct clm_der_reader *list, struct clm_tlv *oid, struct clm_tlv *value)
+{
+    bool is_critical = false;
+
+    return read_any(list, oid, &is_critical, value);
 }
 
 static bool open_list(const uint8_t *der, size_t len, struct clm_der_reader *out_list)
@@ -395,4 +412,45 @@ bool clm_ext_find(const uint8_t *der, size_t len, const char *oid, size_t oid_le
         }
     }
     return false;
+}
+
+/* Extensions of RFC 5280 that clients process: 2.5.29.x. */
+static bool is_known_to_clients(const struct clm_tlv *oid)
+{
+    static const uint8_t known[] = {
+        15, 17, 19, 30, /* key usage, alternative names, basic and name constraints */
+        31, 32, 33, 36, /* CRL distribution points; certificate policies, mappings, constraints */
+        37, 54,         /* extended key usage; inhibit anyPolicy */
+    };
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(known); i++) {
+        const char full[] = {0x55, 0x1d, (char)known[i]};
+
+        if (clm_der_is(oid, full, sizeof(full))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum clm_code clm_ext_check_critical(const uint8_t *der, size_t len, struct clm_err *err)
+{
+    struct clm_der_reader list = {NULL, NULL};
+    struct clm_tlv oid = {0};
+    struct clm_tlv value = {0};
+    bool is_critical = false;
+
+    if (len > 0 && !open_list(der, len, &list)) {
+        return clm_err_set(err, CLM_E_PARSE, "extensions are malformed");
+    }
+    while (len > 0 && !clm_der_at_end(&list)) {
+        if (!read_any(&list, &oid, &is_critical, &value)) {
+            return clm_err_set(err, CLM_E_PARSE, "an extension is malformed");
+        }
+        if (is_critical && !is_known_to_clients(&oid)) {
+            return clm_err_set(err, CLM_E_CRYPTO,
+                               "it has a critical extension that clients do not know");
+        }
+    }
+    return CLM_OK;
 }

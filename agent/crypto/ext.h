@@ -56,6 +56,10 @@ void clm_ext_info_done(struct clm_ext_info *info); /* for CLM_CLEANUP */
  */
 CLM_MUST_USE enum clm_code clm_ext_read(const uint8_t *der, size_t len, enum clm_ext_names mode,
                                         struct clm_ext_info *out, struct clm_err *err);
+/* CRYPTO: a critical extension that clients do not know, which makes them refuse the certificate
+ * (RFC 5280 4.2); the poison of a precertificate (RFC 6962) is one. PARSE malformed. */
+CLM_MUST_USE enum clm_code clm_ext_check_critical(const uint8_t *der, size_t len,
+                                                  struct clm_err *err);
 /* The content of one extension's OCTET STRING; false if it is not there. */
 bool clm_ext_find(const uint8_t *der, size_t len, const char *oid, size_t oid_len,
                   struct clm_tlv *out);

@@ -104,6 +104,9 @@ CLM_MUST_USE enum clm_code clm_cert_signed_by(const mbedtls_x509_crt *child,
 /* Signatures in the given order, CA flags, path lengths, dates of everything behind the leaf. */
 CLM_MUST_USE enum clm_code clm_cert_chain_verify(const struct clm_cert_chain *chain, int64_t now_s,
                                                  int64_t skew_s, struct clm_err *err);
+/* Weak digests, weak keys of issuers, critical extensions nobody knows: what no client accepts. */
+CLM_MUST_USE enum clm_code clm_cert_check_clients(const struct clm_cert_chain *chain,
+                                                  struct clm_err *err);
 /* Dates of one certificate; what starts the message: "certificate". */
 CLM_MUST_USE enum clm_code clm_cert_check_dates(const mbedtls_x509_crt *crt, const char *what,
                                                 int64_t now_s, int64_t skew_s, struct clm_err *err);

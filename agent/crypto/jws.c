@@ -43,14 +43,9 @@ static enum clm_code sign_parts(struct clm_rng *rng, const struct clm_key *key, 
     CLM_CLEANUP(clm_buf_done)
     struct clm_buf input = CLM_BUF_INIT(SIGNING_INPUT_MAX);
     uint8_t sig[CLM_ES256_SIG_SIZE];
-    enum clm_code code = clm_buf_add_str(&input, clm_buf_str(&jws->protected_b64), err);
+    enum clm_code code = clm_buf_addf(&input, err, "%s.%s", clm_buf_str(&jws->protected_b64),
+                                      clm_buf_str(&jws->payload_b64));
 
-    if (code == CLM_OK) {
-        code = clm_buf_add_str(&input, ".", err);
-    }
-    if (code == CLM_OK) {
-        code = clm_buf_add_str(&input, clm_buf_str(&jws->payload_b64), err);
-    }
     if (code == CLM_OK) {
         code = clm_key_sign_es256(rng, key, input.data, input.len, sig, err);
     }

@@ -111,13 +111,7 @@ static enum clm_code verify_one(const struct clm_pubkey *key, const char *protec
         return clm_err_set(err, code == CLM_E_NOMEM ? code : CLM_E_PARSE,
                            "signature is not 64 bytes of base64url");
     }
-    code = clm_buf_add_str(&input, protected_b64, err);
-    if (code == CLM_OK) {
-        code = clm_buf_add_str(&input, ".", err);
-    }
-    if (code == CLM_OK) {
-        code = clm_buf_add_str(&input, payload_b64, err);
-    }
+    code = clm_buf_addf(&input, err, "%s.%s", protected_b64, payload_b64);
     if (code == CLM_OK) {
         code = clm_pubkey_verify_es256(key, input.data, input.len, sig.data, err);
     }

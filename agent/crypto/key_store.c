@@ -54,6 +54,13 @@ enum clm_code clm_key_from_der(const uint8_t *der, size_t len, struct clm_key **
         return clm_err_set(err, CLM_E_NOMEM, "private key: no memory");
     }
     rc = clm_mbed_parse_key(key->pk, der, len);
+    if (rc != 0 && !clm_mbed_is_nomem(rc)) {
+        /* Mbed TLS tries one form after the other, and forgets that it was memory that was missing:
+         * what is no key is none the second time, too. */
+        mbedtls_pk_free(key->pk);
+        mbedtls_pk_init(key->pk);
+        rc = clm_mbed_parse_key(key->pk, der, len);
+    }
     if (rc != 0) {
         bool is_curve = clm_mbed_high(rc) == MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE;
 

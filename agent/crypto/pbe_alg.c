@@ -183,9 +183,7 @@ static enum clm_code read_salt(struct clm_der_reader *r, struct clm_pbe *out, st
                            out->iterations == UINT32_MAX ? "more than " : "", out->iterations,
                            CLM_KDF_ITERATIONS_MAX);
     }
-    if (salt.len > 0) {
-        memcpy(out->salt, salt.value, salt.len);
-    }
+    memcpy(out->salt, salt.value, salt.len);
     out->salt_len = salt.len;
     return CLM_OK;
 }

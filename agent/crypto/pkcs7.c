@@ -77,10 +77,7 @@ static enum clm_code each_in_der(const uint8_t *data, size_t len, clm_pkcs7_fn v
         return CLM_OK; /* no certificates */
     }
     r = clm_der_enter(&tlv);
-    while (!clm_der_at_end(&r)) {
-        if (!clm_der_next(&r, &tlv)) {
-            return malformed(err);
-        }
+    while (clm_der_next(&r, &tlv)) {
         if (tlv.tag == CLM_DER_SEQUENCE) { /* others: attribute certificates */
             code = visit(arg, tlv.raw, tlv.raw_len, err);
             if (code != CLM_OK) {
@@ -88,7 +85,7 @@ static enum clm_code each_in_der(const uint8_t *data, size_t len, clm_pkcs7_fn v
             }
         }
     }
-    return CLM_OK;
+    return clm_der_at_end(&r) ? CLM_OK : malformed(err);
 }
 
 static bool is_cert_label(const char *label)

@@ -95,11 +95,12 @@ static enum clm_code read_dek(const struct clm_armor *block, struct clm_cipher_k
     for (const char *p = block->headers; p < end && text[0] == '\0';) {
         const char *stop = memchr(p, '\n', (size_t)(end - p));
         size_t len = (size_t)((stop == NULL ? end : stop) - p);
+        size_t skip = sizeof(name) - 1;
 
-        if (len > sizeof(name) && len - sizeof(name) < sizeof(text) &&
-            memcmp(p, name, sizeof(name) - 1) == 0) {
-            size_t skip = p[sizeof(name) - 1] == ' ' ? sizeof(name) : sizeof(name) - 1;
-
+        if (len > skip && p[skip] == ' ') {
+            skip++;
+        }
+        if (len > skip && len - skip < sizeof(text) && memcmp(p, name, sizeof(name) - 1) == 0) {
             memcpy(text, p + skip, len - skip);
             text[len - skip] = '\0';
             text[strcspn(text, "\r ")] = '\0';

@@ -5,10 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "agent/base/json.h"
-
 #define PREFIX      "clm1."
-#define PIN_PREFIX  "sha256/"
 #define PIN_B64_LEN 44
 #define SECRET_LEN  43 /* characters of base64url */
 #define URL_MAX     512
@@ -61,9 +58,9 @@ static enum clm_code read_pin(const char *text, uint8_t dst[CLM_SHA256_SIZE], st
     CLM_CLEANUP(clm_buf_done) struct clm_buf bytes = CLM_BUF_INIT(CLM_SHA256_SIZE + 1);
     enum clm_code code = CLM_E_PARSE;
 
-    if (text != NULL && clm_str_starts(text, PIN_PREFIX) &&
-        strlen(text) == strlen(PIN_PREFIX) + PIN_B64_LEN) {
-        code = clm_b64_decode(text + strlen(PIN_PREFIX), PIN_B64_LEN, &bytes, err);
+    if (text != NULL && clm_str_starts(text, CLM_PIN_PREFIX) &&
+        strlen(text) == strlen(CLM_PIN_PREFIX) + PIN_B64_LEN) {
+        code = clm_b64_decode(text + strlen(CLM_PIN_PREFIX), PIN_B64_LEN, &bytes, err);
     }
     if (code == CLM_E_NOMEM) {
         return code;
@@ -247,13 +244,10 @@ static enum clm_code write_json(const struct clm_token *token, struct clm_buf *o
         code = clm_buf_add_str(out, "],\"pin\":[", err);
     }
     for (size_t i = 0; i < token->n_pins && code == CLM_OK; i++) {
-        code = clm_buf_addf(out, err, "%s\"%s", i > 0 ? "," : "", PIN_PREFIX);
-        if (code == CLM_OK) {
-            code = clm_b64_encode(token->pins[i], CLM_SHA256_SIZE, out, err);
-        }
-        if (code == CLM_OK) {
-            code = clm_buf_add_str(out, "\"", err);
-        }
+        char pin[CLM_PIN_SIZE];
+
+        clm_pin_text(token->pins[i], pin);
+        code = clm_buf_addf(out, err, "%s\"%s\"", i > 0 ? "," : "", pin);
     }
     if (code == CLM_OK) {
         code = clm_buf_addf(out, err, "],\"id\":\"%s\",\"s\":\"", token->id);
@@ -290,6 +284,16 @@ enum clm_code clm_token_make(const struct clm_token *token, struct clm_buf *out,
     return code == CLM_OK ? CLM_OK : clm_err_wrap(err, code, "make a join token");
 }
 
+void clm_token_add_pins(const struct clm_token *token, struct clm_json *array)
+{
+    for (size_t i = 0; i < token->n_pins; i++) {
+        char pin[CLM_PIN_SIZE];
+
+        clm_pin_text(token->pins[i], pin);
+        clm_json_add_str(array, pin);
+    }
+}
+
 /* ---- proof and pins ---- */
 
 enum clm_code clm_token_proof(const struct clm_token *token, const char *nonce,
@@ -319,14 +323,12 @@ enum clm_code clm_token_proof(const struct clm_token *token, const char *nonce,
 
 static bool is_pinned(const struct clm_token *token, const char *spki_sha256)
 {
-    uint8_t hash[CLM_SHA256_SIZE];
+    char pin[CLM_SHA256_HEX_SIZE];
     bool is_found = false;
 
-    if (clm_hex_decode(spki_sha256, hash, sizeof(hash), NULL) != CLM_OK) {
-        return false;
-    }
     for (size_t i = 0; i < token->n_pins; i++) {
-        is_found |= clm_ct_equal(hash, token->pins[i], sizeof(hash));
+        clm_hex_encode(token->pins[i], CLM_SHA256_SIZE, pin);
+        is_found |= strcmp(pin, spki_sha256) == 0;
     }
     return is_found;
 }

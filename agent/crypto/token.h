@@ -13,6 +13,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
+#include "agent/base/json.h"
 #include "agent/base/rand.h"
 #include "agent/base/str.h"
 #include "agent/crypto/cert.h"
@@ -50,6 +51,8 @@ CLM_MUST_USE enum clm_code clm_token_parse(const char *text, size_t len, struct 
  * clm_token_parse() would refuse; LIMIT. */
 CLM_MUST_USE enum clm_code clm_token_make(const struct clm_token *token, struct clm_buf *out,
                                           struct clm_err *err);
+/* Appends the pins as texts to an array; lack of memory is told when it is printed. */
+void clm_token_add_pins(const struct clm_token *token, struct clm_json *array);
 /*
  * clm_token_proof() - HMAC that binds the secret to one request
  *

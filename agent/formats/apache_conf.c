@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/formats/apache_conf.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,9 +228,10 @@ static enum clm_code directive(struct reader *r, struct clm_err *err)
     struct clm_conf_node *node = NULL;
     enum clm_code code = split(r, clm_buf_str(&r->text), &args, err);
 
-    if (code != CLM_OK || args.n == 0) {
+    if (code != CLM_OK) {
         return code;
     }
+    assert(args.n > 0); /* blank lines do not get here */
     to_lower(args.v[0]);
     for (size_t i = 0; i < CLM_ARRAY_LEN(on_read); i++) {
         if (strcmp(args.v[0], on_read[i].name) == 0) {
@@ -267,9 +269,10 @@ static enum clm_code open_section(struct reader *r, const char *text, struct clm
     enum clm_code code = section_args(r, text, &args, err);
     struct clm_strs rest;
 
-    if (code != CLM_OK || args.v == NULL) {
+    if (code != CLM_OK) {
         return code;
     }
+    assert(args.n > 0);
     if (r->n_frames >= CLM_CONF_BLOCK_MAX) {
         return clm_err_set(err, CLM_E_LIMIT, "%s:%d: sections are nested deeper than %d", r->name,
                            r->line, CLM_CONF_BLOCK_MAX);

@@ -29,6 +29,7 @@ struct clm_conf_files {
     const struct clm_io *io;
     struct clm_strs seen;                  /* each file once, in the order of first reading */
     size_t bytes;                          /* used up of CLM_CONF_BYTES_MAX */
+    size_t words;                          /* the same for what variables have become */
     size_t directives;                     /* used up of CLM_CONF_DIRECTIVES_MAX */
     const char *stack[CLM_CONF_DEPTH_MAX]; /* being read, outermost first; owned by seen */
     size_t depth;

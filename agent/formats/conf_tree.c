@@ -30,16 +30,23 @@ void clm_conf_tree_done(struct clm_conf_tree *tree)
     clm_conf_files_done(&tree->files);
 }
 
-/* One allocation: the node, its table of arguments, their bytes. */
-static struct clm_conf_node *node_new(const struct clm_strs *args)
+static size_t text_bytes(const struct clm_strs *args)
 {
-    size_t size = sizeof(struct clm_conf_node) + args->n * sizeof(char *);
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < args->n; i++) {
+        bytes += strlen(args->v[i]) + 1;
+    }
+    return bytes;
+}
+
+/* One allocation: the node, its table of arguments, their bytes. */
+static struct clm_conf_node *node_new(const struct clm_strs *args, size_t bytes)
+{
+    size_t size = sizeof(struct clm_conf_node) + args->n * sizeof(char *) + bytes;
     struct clm_conf_node *node;
     char *text;
 
-    for (size_t i = 0; i < args->n; i++) {
-        size += strlen(args->v[i]) + 1;
-    }
     node = calloc(1, size);
     if (node == NULL) {
         return NULL;
@@ -62,12 +69,21 @@ enum clm_code clm_conf_tree_add(struct clm_conf_tree *tree, struct clm_conf_node
                                 struct clm_conf_node **out, struct clm_err *err)
 {
     enum clm_code code = clm_conf_files_count(&tree->files, err);
+    size_t bytes = text_bytes(args);
     struct clm_conf_node *node;
 
     if (code != CLM_OK) {
         return code;
     }
-    node = node_new(args);
+    /* A variable of 64 KiB may be used in every line. */
+    if (bytes > CLM_CONF_BYTES_MAX - tree->files.words) {
+        return clm_err_set(err, CLM_E_LIMIT,
+                           "'%s': the configuration, with its variables put in, is larger than "
+                           "%zu MiB",
+                           place->file, CLM_CONF_BYTES_MAX / ((size_t)1024 * 1024));
+    }
+    tree->files.words += bytes;
+    node = node_new(args, bytes);
     if (node == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "'%s'", place->file);
     }

@@ -88,6 +88,17 @@ static enum clm_code add_token(struct reader *r, const char *from, const char *t
     return code;
 }
 
+/* Steps from a backslash to what it makes stand for itself; false if there is none. */
+static bool skip_backslash(struct reader *r)
+{
+    if (*r->p != '\\' || r->p + 1 >= r->end) {
+        return false;
+    }
+    r->p++;
+    r->line += *r->p == '\n';
+    return true;
+}
+
 static enum clm_code read_quoted(struct reader *r, struct clm_err *err)
 {
     char quote = *r->p++;
@@ -96,10 +107,7 @@ static enum clm_code read_quoted(struct reader *r, struct clm_err *err)
     enum clm_code code;
 
     while (r->p < r->end && *r->p != quote) {
-        if (*r->p == '\\' && r->p + 1 < r->end) {
-            r->p++;
-        }
-        r->line += *r->p == '\n';
+        r->line += !skip_backslash(r) && *r->p == '\n';
         r->p++;
     }
     if (r->p >= r->end) {
@@ -125,10 +133,7 @@ static enum clm_code read_plain(struct reader *r, struct clm_err *err)
     const char *from = r->p;
 
     while (r->p < r->end && !is_space(*r->p) && *r->p != ';' && *r->p != '{') {
-        if (*r->p == '\\' && r->p + 1 < r->end) {
-            r->p++;
-            r->line += *r->p == '\n';
-        } else if (*r->p == '$' && r->p + 1 < r->end && r->p[1] == '{') {
+        if (!skip_backslash(r) && *r->p == '$' && r->p + 1 < r->end && r->p[1] == '{') {
             r->p++; /* "${name}": this brace begins no block */
         }
         r->p++;
@@ -167,7 +172,8 @@ static void skip_lua_string(struct reader *r)
     char quote = *r->p++;
 
     while (r->p < r->end && *r->p != quote && *r->p != '\n') {
-        r->p += *r->p == '\\' && r->p + 1 < r->end ? 2 : 1;
+        (void)skip_backslash(r);
+        r->p++;
     }
     if (r->p < r->end && *r->p == quote) {
         r->p++;

@@ -31,6 +31,14 @@ static enum clm_code note(struct clm_tomcat *tomcat, struct clm_err *err, const 
     return clm_strs_add_once(&tomcat->notes, text, err);
 }
 
+/* A file that only gives values could not be read: that is a note, but for lack of memory. */
+static enum clm_code not_read(struct clm_tomcat *tomcat, const struct clm_err *why,
+                              struct clm_err *err)
+{
+    return why->code == CLM_E_NOMEM ? clm_err_set(err, why->code, "%s", why->msg)
+                                    : note(tomcat, err, "%s", why->msg);
+}
+
 /* catalina.properties; that it is missing is no fault. */
 static enum clm_code read_properties(const struct clm_io *io, struct clm_tomcat *tomcat,
                                      struct clm_err *err)
@@ -40,29 +48,23 @@ static enum clm_code read_properties(const struct clm_io *io, struct clm_tomcat 
     enum clm_code code =
         clm_conf_path(tomcat->args.base, "conf/catalina.properties", path, sizeof(path), err);
 
-    if (code != CLM_OK) {
-        return code;
-    }
-    for (size_t i = 0; i < tomcat->args.defines.n; i++) {
+    for (size_t i = 0; i < tomcat->args.defines.n && code == CLM_OK; i++) {
         const char *text = tomcat->args.defines.v[i];
 
         if (clm_str_starts(text, "catalina.config=")) {
             text += strlen("catalina.config=");
-            if (clm_str_starts(text, "file:/")) {
-                text += strlen("file:");
-            }
+            text += clm_str_starts(text, "file:/") ? strlen("file:") : 0;
             code = clm_str_copy(path, sizeof(path), text, err);
         }
     }
-    if (code != CLM_OK || path[0] != '/') {
-        return code == CLM_OK ? note(tomcat, err, "-Dcatalina.config=%s is not read", path) : code;
+    if (code != CLM_OK) {
+        return code;
+    }
+    if (path[0] != '/') {
+        return note(tomcat, err, "-Dcatalina.config=%s is not read", path);
     }
     code = io->read_file(io->ctx, path, CLM_PROPERTIES_MAX, &tomcat->properties, &why);
-    if (code == CLM_OK || code == CLM_E_NOTFOUND) {
-        return CLM_OK;
-    }
-    return code == CLM_E_NOMEM ? clm_err_set(err, code, "%s", why.msg)
-                               : note(tomcat, err, "%s", why.msg);
+    return code == CLM_OK || code == CLM_E_NOTFOUND ? CLM_OK : not_read(tomcat, &why, err);
 }
 
 /* Where ${...} may come from besides the system properties. */
@@ -90,11 +92,9 @@ static enum clm_code read_environ(const struct clm_io *io, struct clm_tomcat *to
     if (code != CLM_OK || !is_wanted || tomcat->args.pid <= 0) {
         return code;
     }
-    code = clm_str_fmt(path, sizeof(path), err, "/proc/%d/environ", tomcat->args.pid);
-    if (code == CLM_OK) {
-        code = io->read_file(io->ctx, path, ENVIRON_MAX, &tomcat->environ, &why);
-    }
-    return code == CLM_OK || code == CLM_E_NOMEM ? code : note(tomcat, err, "%s", why.msg);
+    (void)snprintf(path, sizeof(path), "/proc/%d/environ", tomcat->args.pid);
+    code = io->read_file(io->ctx, path, ENVIRON_MAX, &tomcat->environ, &why);
+    return code == CLM_OK ? CLM_OK : not_read(tomcat, &why, err);
 }
 
 /* The replaced value of any attribute; "" if absent. */
@@ -233,22 +233,18 @@ static enum clm_code read_number(struct clm_tomcat *tomcat, const struct clm_xml
                                  const char *name, int64_t fallback, int64_t *out,
                                  struct clm_err *err)
 {
-    char text[64];
-    const char *digits = text;
+    char text[64] = "?"; /* no number, if the value is too long */
     struct clm_err why = {0};
     enum clm_code code = value_of(tomcat, node, name, text, sizeof(text), &why);
 
-    *out = fallback;
     if (code == CLM_E_NOMEM) {
         return clm_err_set(err, code, "%s", why.msg);
     }
-    if (code == CLM_OK && (text[0] == '\0' || strcmp(text, "-1") == 0)) {
-        return CLM_OK;
-    }
-    if (code == CLM_OK && clm_str_to_int(digits, 0, UINT16_MAX, out, NULL) == CLM_OK) {
-        return CLM_OK;
-    }
     *out = fallback;
+    if ((code == CLM_OK && text[0] == '\0') || strcmp(text, "-1") == 0 ||
+        clm_str_to_int(text, 0, UINT16_MAX, out, NULL) == CLM_OK) {
+        return CLM_OK;
+    }
     return note(tomcat, err, "line %u: %s '%s' is no number that could be told", node->line, name,
                 clm_xml_value(node, name));
 }

@@ -4,7 +4,7 @@
  *
  * Tomcat copies catalina.properties over the system properties at its start, so those win over -D.
  */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/formats/conf_files.h"
@@ -253,60 +253,73 @@ enum clm_code clm_tomcat_path(const struct clm_tomcat *tomcat, const struct clm_
     return code == CLM_OK && value.len > 0 ? absolute(tomcat, clm_buf_str(&value), dst, err) : code;
 }
 
+/* Field n of a line of /etc/passwd, 0 being the first; NULL if it has fewer. */
+static const char *field(const char *line, const char *end, int n)
+{
+    for (; n > 0 && line != NULL; n--) {
+        line = memchr(line, ':', (size_t)(end - line));
+        line = line == NULL ? NULL : line + 1;
+    }
+    return line;
+}
+
 /* The sixth field of the user's line in /etc/passwd, as the virtual machine finds it. */
 static bool home_of(const char *passwd, uint32_t uid, char *dst, size_t size)
 {
-    while (passwd[0] != '\0') {
-        const char *field = passwd;
-        size_t line = strcspn(passwd, "\n");
-        const char *end = passwd + line;
-        char number[16];
+    char number[16];
 
-        for (int i = 0; i < 2 && field != NULL && field < end; i++) {
-            field = memchr(field, ':', (size_t)(end - field));
-            field = field == NULL ? NULL : field + 1;
+    (void)snprintf(number, sizeof(number), "%u:", uid);
+    while (passwd[0] != '\0') {
+        const char *end = passwd + strcspn(passwd, "\n");
+        const char *home = field(passwd, end, 5);
+
+        if (home != NULL && clm_str_starts(field(passwd, end, 2), number)) {
+            return clm_str_fmt(dst, size, NULL, "%.*s", (int)strcspn(home, ":\n"), home) == CLM_OK;
         }
-        if (field != NULL && clm_str_fmt(number, sizeof(number), NULL, "%u:", uid) == CLM_OK &&
-            clm_str_starts(field, number)) {
-            for (int i = 0; i < 3 && field != NULL; i++) {
-                field = memchr(field, ':', (size_t)(end - field));
-                field = field == NULL ? NULL : field + 1;
-            }
-            return field != NULL && clm_str_fmt(dst, size, NULL, "%.*s", (int)strcspn(field, ":\n"),
-                                                field) == CLM_OK;
-        }
-        passwd = end[0] == '\n' ? end + 1 : end;
+        passwd = end + (end[0] == '\n');
     }
     return false;
+}
+
+static enum clm_code home_of_process(const struct clm_io *io, int32_t pid, char dst[PATH_MAX],
+                                     struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf passwd = CLM_BUF_INIT(PASSWD_MAX + 1);
+    struct clm_stat st = {0};
+    char proc[32];
+    enum clm_code code;
+
+    (void)snprintf(proc, sizeof(proc), "/proc/%d", pid);
+    code = pid <= 0 ? CLM_E_NOTFOUND : io->stat(io->ctx, proc, true, &st, NULL);
+    if (code == CLM_OK) {
+        code = io->read_file(io->ctx, "/etc/passwd", PASSWD_MAX, &passwd, NULL);
+    }
+    if (code == CLM_E_NOMEM) {
+        return clm_err_set(err, code, "home directory of process %d", pid);
+    }
+    if (code != CLM_OK || !home_of(clm_buf_str(&passwd), st.uid, dst, PATH_MAX) || dst[0] != '/') {
+        return clm_err_set(err, CLM_E_NOTFOUND,
+                           "the home directory of Tomcat's user, where its default keystore lies, "
+                           "is not known: name the file with certificateKeystoreFile");
+    }
+    return CLM_OK;
 }
 
 enum clm_code clm_tomcat_default_store(const struct clm_io *io, const struct clm_tomcat *tomcat,
                                        char *dst, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf home = CLM_BUF_INIT(PATH_MAX);
-    CLM_CLEANUP(clm_buf_done) struct clm_buf passwd = CLM_BUF_INIT(PASSWD_MAX + 1);
-    char proc[32];
-    char found[PATH_MAX];
-    struct clm_stat st = {0};
+    CLM_CLEANUP(clm_buf_done) struct clm_buf defined = CLM_BUF_INIT(PATH_MAX);
+    char home[PATH_MAX];
     bool is_defined = false;
-    enum clm_code code = from_defines(&tomcat->args.defines, "user.home", &home, &is_defined, err);
+    enum clm_code code =
+        from_defines(&tomcat->args.defines, "user.home", &defined, &is_defined, err);
 
-    if (code != CLM_OK) {
-        return code;
+    if (code == CLM_OK && !is_defined) {
+        code = home_of_process(io, tomcat->args.pid, home, err);
     }
-    if (is_defined) {
-        return clm_conf_path(clm_buf_str(&home), ".keystore", dst, PATH_MAX, err);
-    }
-    if (tomcat->args.pid <= 0 ||
-        clm_str_fmt(proc, sizeof(proc), err, "/proc/%d", tomcat->args.pid) != CLM_OK ||
-        io->stat(io->ctx, proc, true, &st, NULL) != CLM_OK ||
-        io->read_file(io->ctx, "/etc/passwd", PASSWD_MAX, &passwd, NULL) != CLM_OK ||
-        !home_of(clm_buf_str(&passwd), st.uid, found, sizeof(found)) || found[0] != '/') {
-        return clm_err_set(err, CLM_E_NOTFOUND,
-                           "the home directory of Tomcat's user, where its default keystore lies, "
-                           "is not known: name the file with certificateKeystoreFile");
-    }
-    return clm_conf_path(found, ".keystore", dst, PATH_MAX, err);
+    return code == CLM_OK ? clm_conf_path(is_defined ? clm_buf_str(&defined) : home, ".keystore",
+                                          dst, PATH_MAX, err)
+                          : code;
 }
 
 /* ---- passwords ---- */

@@ -8,13 +8,12 @@
 #include "agent/formats/xml.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include <expat.h>
-
-#include "agent/base/str.h"
 
 #define AMPLIFICATION_MAX   8.0f /* output of entities for one byte of the file */
 #define AMPLIFICATION_AFTER ((unsigned long long)CLM_XML_MAX) /* bytes from which it counts */
@@ -46,6 +45,7 @@ struct reader {
     struct clm_xml_node *open; /* innermost element */
     size_t depth;
     size_t nodes;
+    size_t attrs;
     size_t entities;
     enum clm_code code; /* why we stopped */
     struct clm_err why;
@@ -82,12 +82,15 @@ static uint64_t skip_space(const char *text, uint64_t from, uint64_t end)
     return from;
 }
 
-static struct clm_xml_attr *attr_named(const struct clm_xml_node *node, const char *name,
-                                       size_t len)
+/* Attribute `guess` mostly is it: they stand in the order in which expat names them. */
+static struct clm_xml_attr *attr_named(const struct clm_xml_node *node, size_t guess,
+                                       const char *name, size_t len)
 {
     for (size_t i = 0; i < node->n_attrs; i++) {
-        if (strncmp(node->attrs[i].name, name, len) == 0 && node->attrs[i].name[len] == '\0') {
-            return &node->attrs[i];
+        struct clm_xml_attr *attr = &node->attrs[(guess + i) % node->n_attrs];
+
+        if (strncmp(attr->name, name, len) == 0 && attr->name[len] == '\0') {
+            return attr;
         }
     }
     return NULL;
@@ -101,25 +104,20 @@ static void locate(const struct clm_xml *xml, struct clm_xml_node *node)
     uint64_t at = skip_name(text, node->offset + 1, end);
 
     node->attrs_end = at;
-    for (;;) {
+    for (size_t nth = 0;; nth++) {
         uint64_t name = skip_space(text, at, end);
         uint64_t name_end = skip_name(text, name, end);
         struct clm_xml_attr *attr;
         const char *close;
 
-        at = skip_space(text, name_end, end);
-        if (name == name_end || at >= end || text[at] != '=') {
-            return;
-        }
-        at = skip_space(text, at + 1, end);
-        if (at >= end || (text[at] != '"' && text[at] != '\'')) {
-            return;
-        }
-        close = memchr(text + at + 1, text[at], end - at - 1);
+        at = skip_space(text, name_end, end) + 1; /* '=' */
+        at = skip_space(text, at, end);
+        close =
+            name == name_end || at >= end ? NULL : memchr(text + at + 1, text[at], end - at - 1);
         if (close == NULL) {
             return;
         }
-        attr = attr_named(node, text + name, name_end - name);
+        attr = attr_named(node, nth, text + name, name_end - name);
         if (attr != NULL) {
             attr->offset = at + 1;
             attr->len = (uint64_t)(close - text) - attr->offset;
@@ -138,8 +136,10 @@ static bool copy_attrs(struct reader *reader, struct clm_xml_node *node, const X
     while (attrs[2 * n] != NULL) {
         n++;
     }
-    if (n > CLM_XML_ATTRS_MAX) {
-        stop(reader, CLM_E_LIMIT, "an element has too many attributes");
+    reader->attrs += n;
+    if (n > CLM_XML_ATTRS_MAX || reader->attrs > CLM_XML_ALL_ATTRS_MAX) {
+        stop(reader, CLM_E_LIMIT,
+             n > CLM_XML_ATTRS_MAX ? "an element has too many attributes" : "too many attributes");
         return false;
     }
     node->attrs = calloc(n + 1, sizeof(*node->attrs));
@@ -195,9 +195,6 @@ static void XMLCALL on_start(void *arg, const XML_Char *name, const XML_Char **a
     int count = XML_GetCurrentByteCount(reader->parser);
     struct clm_xml_node *node;
 
-    if (reader->code != CLM_OK) {
-        return; /* expat may hand out one more after XML_StopParser() */
-    }
     if (++reader->depth > CLM_XML_DEPTH_MAX) {
         stop(reader, CLM_E_LIMIT, "elements are nested too deep");
         return;
@@ -230,8 +227,8 @@ static void XMLCALL on_end(void *arg, const XML_Char *name)
     XML_Index offset = XML_GetCurrentByteIndex(reader->parser);
 
     (void)name;
-    if (reader->code != CLM_OK || reader->open == NULL) {
-        return;
+    if (reader->code != CLM_OK) {
+        return; /* of an element that on_start() did not take */
     }
     reader->open->close =
         reader->open->is_empty || offset < 0 ? reader->open->tag_end : (uint64_t)offset;
@@ -243,13 +240,9 @@ static void XMLCALL on_text(void *arg, const XML_Char *text, int len)
 {
     struct reader *reader = arg;
     struct clm_xml_node *node = reader->open;
-    size_t had;
+    size_t had = node->text == NULL ? 0 : strlen(node->text);
     char *grown;
 
-    if (reader->code != CLM_OK || node == NULL || len <= 0) {
-        return;
-    }
-    had = node->text == NULL ? 0 : strlen(node->text);
     if (had + (size_t)len > CLM_XML_TEXT_MAX || (had == 0 && is_space(text[0]) && len == 1)) {
         return; /* a line's end is handed over alone: most elements have nothing else */
     }
@@ -267,13 +260,8 @@ static void note_external(struct reader *reader, const char *kind, const char *n
                           const char *where)
 {
     if (reader->xml->external[0] == '\0') {
-        char text[512];
-
-        if (clm_str_fmt(text, sizeof(text), NULL, "%s '%.60s' is read from '%.150s'", kind, name,
-                        where) == CLM_OK) {
-            clm_ignore(
-                clm_str_copy(reader->xml->external, sizeof(reader->xml->external), text, NULL));
-        }
+        (void)snprintf(reader->xml->external, sizeof(reader->xml->external),
+                       "%s '%.60s' is read from '%.150s'", kind, name, where);
     }
 }
 
@@ -304,10 +292,10 @@ static void XMLCALL on_entity(void *arg, const XML_Char *name, int is_parameter,
         stop(reader, CLM_E_LIMIT, "too many entities");
     } else if (value == NULL) {
         note_external(reader, "the entity", name, system_id != NULL ? system_id : "elsewhere");
-    } else if (value_len < 0 || value_len > CLM_XML_ENTITY_MAX) {
+    } else if ((size_t)value_len > CLM_XML_ENTITY_MAX) {
         stop(reader, CLM_E_LIMIT, "an entity is too long");
-    } else if (value_len > 0 && (memchr(value, '&', (size_t)value_len) != NULL ||
-                                 memchr(value, '%', (size_t)value_len) != NULL)) {
+    } else if (memchr(value, '&', (size_t)value_len) != NULL ||
+               memchr(value, '%', (size_t)value_len) != NULL) {
         stop(reader, CLM_E_UNSUPPORTED, "an entity holds other entities");
     }
 }
@@ -397,10 +385,7 @@ enum clm_code clm_xml_parse(const void *text, size_t len, struct clm_xml *out, s
             code = clm_err_set(err, reader.code, "%s", reader.why.msg);
         } else {
             code = clm_err_set(
-                err,
-                what == XML_ERROR_NO_MEMORY          ? CLM_E_NOMEM
-                : what == XML_ERROR_UNKNOWN_ENCODING ? CLM_E_UNSUPPORTED
-                                                     : CLM_E_PARSE,
+                err, what == XML_ERROR_NO_MEMORY ? CLM_E_NOMEM : CLM_E_PARSE,
                 "line %lu, column %lu: %s", (unsigned long)XML_GetCurrentLineNumber(reader.parser),
                 (unsigned long)XML_GetCurrentColumnNumber(reader.parser), XML_ErrorString(what));
         }
@@ -429,7 +414,7 @@ void clm_xml_done(struct clm_xml *xml)
 
 const struct clm_xml_attr *clm_xml_attr(const struct clm_xml_node *node, const char *name)
 {
-    return attr_named(node, name, strlen(name));
+    return attr_named(node, 0, name, strlen(name));
 }
 
 const char *clm_xml_value(const struct clm_xml_node *node, const char *name)

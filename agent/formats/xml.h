@@ -4,7 +4,8 @@
  *
  * For server configurations in XML that are read and edited in place: an edit is a struct
  * clm_text_edit for the bytes of one attribute or one new child, so comments, white space, order,
- * entities and line ends of all else stay as they are. Nothing outside the file is ever fetched. The only user of expat.
+ * entities and line ends of all else stay as they are. Nothing outside the file is ever fetched.
+ * The only user of expat.
  */
 #ifndef CLM_FORMATS_XML_H
 #define CLM_FORMATS_XML_H
@@ -16,13 +17,14 @@
 #include "agent/base/err.h"
 #include "agent/model/plan.h"
 
-#define CLM_XML_MAX          ((size_t)1024 * 1024) /* bytes of a file; reliability.md 10 */
-#define CLM_XML_DEPTH_MAX    64
-#define CLM_XML_ATTRS_MAX    256   /* of one element */
-#define CLM_XML_NODES_MAX    20000 /* a server.xml has about a hundred */
-#define CLM_XML_TEXT_MAX     1024  /* bytes kept of the text in an element */
-#define CLM_XML_ENTITIES_MAX 32    /* declared in the file */
-#define CLM_XML_ENTITY_MAX   4096  /* bytes of one; it may hold no other entity */
+#define CLM_XML_MAX           ((size_t)1024 * 1024) /* bytes of a file; reliability.md 10 */
+#define CLM_XML_DEPTH_MAX     64
+#define CLM_XML_ATTRS_MAX     256   /* of one element */
+#define CLM_XML_NODES_MAX     20000 /* a server.xml has about a hundred */
+#define CLM_XML_ALL_ATTRS_MAX 50000 /* of all elements; it has about three hundred */
+#define CLM_XML_TEXT_MAX      1024  /* bytes kept of the text in an element */
+#define CLM_XML_ENTITIES_MAX  32    /* declared in the file */
+#define CLM_XML_ENTITY_MAX    4096  /* bytes of one; it may hold no other entity */
 
 struct clm_xml_attr {
     char *name;

@@ -150,7 +150,7 @@ static enum clm_code add_end_tag(const struct clm_xml *xml, const struct clm_xml
     size_t len = 0;
     enum clm_code code = clm_buf_add_str(out, "</", err);
 
-    while (node->offset + 1 + len < node->attrs_end && !is_space(name[len]) && name[len] != '/') {
+    while (node->offset + 1 + len < node->attrs_end && !is_space(name[len])) {
         len++;
     }
     if (code == CLM_OK) {

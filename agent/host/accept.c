@@ -11,8 +11,6 @@
 #include "agent/host/internal.h"
 #include "agent/host/request.h"
 
-#define DAY_S INT64_C(86400)
-
 static enum clm_code find_job_key(void *ctx, const char *kid, const struct clm_pubkey **out_key,
                                   struct clm_err *err)
 {
@@ -129,6 +127,9 @@ static enum clm_code check_policy(struct clm_host_call *call, const struct clm_j
     }
     if (code == CLM_OK && (how = how_of(job->type, &spec)) != NULL) {
         code = clm_policy_check_retain(policy, how->retain, err);
+        if (code == CLM_OK && job->on_failure == CLM_ON_FAILURE_STOP) {
+            code = clm_policy_check_leave(policy, err);
+        }
         code = code == CLM_OK ? code : clm_host_problem_code(call, "E_POLICY", code);
     }
     clm_job_spec_done(&spec);
@@ -163,7 +164,8 @@ static enum clm_code check_limits(struct clm_host_call *call, const struct clm_j
             continue;
         }
         code = clm_ledger_count(call->host->dir, clm_job_type_name(job->type),
-                                limit->per_target ? job->target : NULL, now_s - DAY_S, &n, err);
+                                limit->per_target ? job->target : NULL, now_s - CLM_LEDGER_DAY_S,
+                                &n, err);
         if (code != CLM_OK) {
             return code;
         }
@@ -181,7 +183,8 @@ static enum clm_code check_sequence(struct clm_host_call *call, const struct clm
 {
     char last_job[CLM_ID_SIZE];
     int64_t last = 0;
-    enum clm_code code = clm_ledger_seq_get(call->host->dir, job->target, &last, last_job, err);
+    enum clm_code code =
+        clm_ledger_seq_get(call->host->dir, job->agent_id, job->target, &last, last_job, err);
 
     if (code != CLM_OK) {
         return code;
@@ -256,12 +259,15 @@ static enum clm_code accept_new(struct clm_host_call *call, const struct clm_job
     }
     /* Sequence first: a crash between the two refuses nothing and repeats nothing. */
     if (code == CLM_OK) {
-        code = clm_ledger_seq_put(call->host->dir, job->target, job->target_seq, job->job_id, err);
+        code = clm_ledger_seq_put(call->host->dir, job->agent_id, job->target, job->target_seq,
+                                  job->job_id, err);
     }
     if (code == CLM_OK) {
         code = clm_ledger_job_put(call->host->dir, &record, err);
     }
     if (code == CLM_OK) {
+        clm_ignore(clm_ledger_trim(call->host->dir, CLM_LEDGER_JOBS_MAX, record.accepted_at_s,
+                                   NULL)); /* next time */
         reply_job(call->reply, job, NULL);
     }
     return code;

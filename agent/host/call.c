@@ -48,6 +48,20 @@ enum clm_code clm_host_job(struct clm_host_call *call, struct clm_job_record *re
     return code;
 }
 
+enum clm_code clm_host_open_job(struct clm_host_call *call, struct clm_job_record *record,
+                                struct clm_job_envelope *envelope, struct clm_err *err)
+{
+    enum clm_code code = clm_host_job(call, record, envelope, err);
+
+    if (code != CLM_OK || record->result == NULL) {
+        return code;
+    }
+    code = clm_refuse(call, err, CLM_E_INVAL, "E_STATE", "job '%s' is over", record->job_id);
+    clm_job_envelope_done(envelope);
+    clm_job_record_done(record);
+    return code;
+}
+
 /* "nginx:www.example.com" -> "nginx" */
 static enum clm_code kind_of(const char *id, struct clm_strs *out, struct clm_err *err)
 {

@@ -2,10 +2,12 @@
 /*
  * The web root may belong to an unprivileged user (a deployment account, www-data), who could swap
  * a directory for a symlink while we walk. So every component below the root is opened with
- * O_NOFOLLOW relative to the one before, and files are made relative to that descriptor.
+ * O_NOFOLLOW relative to the one before, and files are made relative to that descriptor. On the way
+ * to the root symlinks are followed as far as clm_inroot_open_owned() trusts them.
  */
 #include "agent/host/dcv.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "agent/base/fs.h"
+#include "agent/base/inroot.h"
 
 #define ACME_DIR "/.well-known/acme-challenge/"
 #define PKI_DIR  "/.well-known/pki-validation/"
@@ -27,7 +30,8 @@ static enum clm_code check_pki_name(const char *name, struct clm_err *err)
     const char *dot = strrchr(name, '.');
     size_t len = strlen(name);
 
-    if (len < 1 || len > 64 || strspn(name, B64URL ".") != len || name[0] == '.') {
+    if (len == 0 || len > 64 || strspn(name, B64URL ".") != len || name[0] == '.' ||
+        strstr(name, "..") != NULL) {
         return clm_err_set(err, CLM_E_INVAL, "validation file name '%.80s' is not allowed", name);
     }
     if (dot == NULL) {
@@ -76,16 +80,27 @@ enum clm_code clm_dcv_check(const char *path, const char *content, struct clm_er
     return CLM_OK;
 }
 
+/* The web server must be able to enter it, whatever our umask is. Not by a chmod afterwards: under that
+ * name somebody may have put another directory by then. False with errno. */
+static bool make_dir(int dir, const char *name)
+{
+    mode_t old = umask(0022);
+    bool is_made = clm_fs_point("mkdir", dir, name) == 0 && mkdirat(dir, name, 0755) == 0;
+    int sys = errno;
+
+    (void)umask(old);
+    errno = sys;
+    return is_made;
+}
+
 /* Opens dir/name as a directory, making it (0755) if needed. Replaces *io_dir. */
 static enum clm_code enter(int *io_dir, const char *name, const char *shown, struct clm_strs *made,
                            struct clm_err *err)
 {
     CLM_CLEANUP(clm_fs_close_p) int fd = -1;
-    bool fresh = false;
+    bool fresh = make_dir(*io_dir, name);
 
-    if (clm_fs_point("mkdir", *io_dir, name) == 0 && mkdirat(*io_dir, name, 0755) == 0) {
-        fresh = true;
-    } else if (errno != EEXIST) {
+    if (!fresh && errno != EEXIST) {
         return clm_err_sys(err, errno, "create directory '%s'", shown);
     }
     fd = openat(*io_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -99,12 +114,8 @@ static enum clm_code enter(int *io_dir, const char *name, const char *shown, str
         return clm_err_sys(err, errno, "open '%s'", shown);
     }
     if (fresh) {
-        enum clm_code code;
+        enum clm_code code = clm_strs_add(made, shown, err);
 
-        if (fchmod(fd, 0755) != 0) { /* umask must not hide the token from the web server */
-            return clm_err_sys(err, errno, "chmod '%s'", shown);
-        }
-        code = clm_strs_add(made, shown, err);
         if (code != CLM_OK) {
             (void)unlinkat(*io_dir, name, AT_REMOVEDIR);
             return code;
@@ -183,9 +194,7 @@ static enum clm_code walk(int *io_dir, const char *root, const char *path, const
         char name[NAME_MAX + 1];
         size_t len = slash != NULL ? (size_t)(slash - at) : strlen(at);
 
-        if (len == 0 || len > NAME_MAX) {
-            return clm_err_set(err, CLM_E_INVAL, "validation path '%.80s' is malformed", path);
-        }
+        assert(len > 0 && len <= NAME_MAX); /* clm_dcv_check() */
         memcpy(name, at, len);
         name[len] = '\0';
         code = clm_str_fmt(shown, sizeof(shown), err, "%s%.*s", root, (int)(at + len - path), path);
@@ -237,20 +246,26 @@ enum clm_code clm_dcv_plan(const struct clm_dcv_root *root, const char *path, st
 static enum clm_code open_parent(const char *root, const char *path, int *out_dir,
                                  const char **out_name, struct clm_err *err)
 {
-    CLM_CLEANUP(clm_fs_close_p) int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLM_CLEANUP(clm_fs_close_p) int dir = -1;
     size_t root_len = strlen(root);
-    const char *at = path + root_len + 1;
+    const char *at;
     const char *slash;
+    enum clm_code code;
 
     if (!clm_str_starts(path, root) || path[root_len] != '/') {
         return clm_err_set(err, CLM_E_INVAL, "'%s' is not below '%s'", path, root);
+    }
+    at = path + root_len + 1;
+    code = clm_inroot_open_owned(root, &dir, err);
+    if (code != CLM_OK) {
+        return code;
     }
     while (dir >= 0 && (slash = strchr(at, '/')) != NULL) {
         char name[NAME_MAX + 1];
         size_t len = (size_t)(slash - at);
         int next;
 
-        if (len == 0 || len > NAME_MAX) {
+        if (len > NAME_MAX || strncmp(at, "..", len) == 0) { /* "", "." and ".." */
             return clm_err_set(err, CLM_E_INVAL, "path '%s' is malformed", path);
         }
         memcpy(name, at, len);
@@ -324,9 +339,9 @@ enum clm_code clm_dcv_write(const struct clm_dcv_root *root, const char *path, c
     if (code != CLM_OK) {
         return code;
     }
-    dir = open(root->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) {
-        return clm_err_sys(err, errno, "web root '%s'", root->dir);
+    code = clm_inroot_open_owned(root->dir, &dir, err);
+    if (code != CLM_OK) {
+        return clm_err_wrap(err, code, "web root");
     }
     code = walk(&dir, root->dir, below(root, path), content, &made, err);
     if (code != CLM_OK) {

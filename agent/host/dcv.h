@@ -21,14 +21,16 @@
  * clm_dcv_check() - the hard rules for path and content
  *
  * In      path  "/.well-known/acme-challenge/<base64url, 16..128>" or
- *               "/.well-known/pki-validation/<[A-Za-z0-9._-]{1,64}>" without extension, .txt, .html
+ *               "/.well-known/pki-validation/<[A-Za-z0-9._-]{1,64}>" without extension, .txt, .html,
+ *               .htm; no ".."
  *         content  printable ASCII, at most CLM_DCV_CONTENT_MAX bytes, no '<' and no '%'
  * Errors  INVAL with the rule that refused
  */
 CLM_MUST_USE enum clm_code clm_dcv_check(const char *path, const char *content,
                                          struct clm_err *err);
 
-/* A web root: an absolute directory, which may itself be reached through symlinks. */
+/* A web root: an absolute directory, which may itself be reached through symlinks, as far as
+ * clm_inroot_open_owned() trusts them. */
 struct clm_dcv_root {
     const char *dir;
     bool is_alias; /* it answers for the challenge directory itself: only the last component of a

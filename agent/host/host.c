@@ -101,16 +101,47 @@ void clm_host_close(struct clm_host *host)
     free(host);
 }
 
+/* Is the same transaction in the list? */
+static bool is_told(const struct clm_json *list, const struct clm_json *entry)
+{
+    const char *txid = clm_json_text(clm_json_get(entry, "txid"));
+
+    for (const struct clm_json *at = clm_json_first(list); at != NULL; at = clm_json_next(at)) {
+        const char *have = clm_json_text(clm_json_get(at, "txid"));
+
+        if (have != NULL && txid != NULL && strcmp(have, txid) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was found before goes on to be told, unless it was found once more. */
+static void tell_too(struct clm_json *found, const struct clm_json *before)
+{
+    for (const struct clm_json *at = clm_json_first(before); at != NULL; at = clm_json_next(at)) {
+        if (!is_told(found, at)) {
+            clm_json_add_copy(found, at);
+        }
+    }
+}
+
 /* Before the first answer of this process, whatever was asked for: nothing else is true before. */
 static enum clm_code recover_once(struct clm_host *host, struct clm_err *err)
 {
-    enum clm_code code = CLM_OK;
+    struct clm_json *found;
+    enum clm_code code;
 
-    if (host->recovered == NULL) {
-        host->recovered = clm_json_new_array();
-        code = clm_host_recover(host, false, host->recovered, err);
-        clm_host_sweep_keys(host);
+    if (host->is_recovered) {
+        return CLM_OK;
     }
+    found = clm_json_new_array(); /* if it fails it is tried again, and finds the same once more */
+    code = clm_host_recover(host, false, found, err);
+    tell_too(found, host->recovered);
+    clm_json_free(host->recovered);
+    host->recovered = found;
+    host->is_recovered = code == CLM_OK;
+    clm_host_sweep_keys(host);
     return code;
 }
 

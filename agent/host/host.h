@@ -27,8 +27,9 @@ struct clm_probe_route {
 
 /* What the client of the current request is and offers. */
 struct clm_host_session {
-    bool is_root_peer;                                      /* may use local requests */
-    void (*event)(void *arg, const struct clm_json *event); /* never NULL */
+    bool is_root_peer; /* may use local requests */
+    /* Never NULL. Progress is best effort; an event that is part of the answer is not. */
+    enum clm_code (*event)(void *arg, const struct clm_json *event, struct clm_err *err);
     void *arg;
 };
 
@@ -54,7 +55,7 @@ CLM_DEFINE_CLEANUP(struct clm_host, clm_host_close);
  * clm_host_recover() - finishes or undoes what an earlier process left
  *
  * In      boot  true: before the services start; files only, no reload, no handshake
- * Out     recovered  array node; one {txid, target, outcome} is added for each; may be NULL
+ * Out     recovered  array node; one {txid, target, outcome} is added for each
  */
 CLM_MUST_USE enum clm_code clm_host_recover(struct clm_host *host, bool boot,
                                             struct clm_json *recovered, struct clm_err *err);

@@ -14,6 +14,7 @@ static const char *const outcome_names[CLM_TXN__COUNT] = {
     [CLM_TXN_SUCCEEDED] = "succeeded", [CLM_TXN_ROLLED_BACK] = "rolled_back",
     [CLM_TXN_BLOCKED] = "failed",      [CLM_TXN_NEEDS_HUMAN] = "failed",
     [CLM_TXN_WAITING] = "succeeded", /* effects.state says the rest */
+    [CLM_TXN_LEFT] = "failed",       /* and here */
 };
 
 static const char *const error_names[CLM_E__COUNT] = {
@@ -35,19 +36,20 @@ static void on_txn_event(void *arg, const struct clm_txn_event *event)
         clm_json_set_str(obj, "status", event->status);
         clm_json_set_int(obj, "ms", event->ms);
     }
-    session->event(session->arg, obj);
+    clm_ignore(session->event(session->arg, obj, NULL)); /* progress is best effort */
 }
 
-static void set_error(struct clm_json *reply, const char *code_name, const struct clm_err *err,
-                      const char *step, const char *hint)
+static struct clm_json *set_error(struct clm_json *reply, const char *code_name,
+                                  const struct clm_err *err, const char *hint)
 {
     struct clm_json *error = clm_json_set_object(reply, "error");
 
     clm_json_set_str(error, "code", code_name);
     clm_json_set_str(error, "message", err->msg);
     clm_json_set_bool(error, "retryable", clm_code_is_transient(err->code));
-    clm_json_set_str(error, "step", step);
+    clm_json_set_null(error, "step");
     clm_json_set_str(error, "hint", hint);
+    return error;
 }
 
 void clm_host_result_failed(struct clm_json *reply, const char *outcome, const char *target,
@@ -59,8 +61,8 @@ void clm_host_result_failed(struct clm_json *reply, const char *outcome, const c
     (void)clm_json_set_array(reply, "steps");
     effects = clm_json_set_object(reply, "effects");
     clm_json_set_str(effects, "target", target);
-    set_error(reply, fail->problem[0] != '\0' ? fail->problem : "E_INTERNAL", err, NULL,
-              fail->hint);
+    (void)set_error(reply, fail->problem[0] != '\0' ? fail->problem : "E_INTERNAL", err,
+                    fail->hint);
 }
 
 static void set_leaf(struct clm_json *effects, const char *key, const char *sha256)
@@ -99,12 +101,30 @@ static const char *failed_step(const struct clm_txn_outcome *outcome)
     return NULL;
 }
 
+static void set_reason(struct clm_json *reply, const struct clm_txn_outcome *outcome)
+{
+    const char *code_name = error_names[outcome->err.code];
+    bool is_left = outcome->result == CLM_TXN_LEFT;
+    char hint[CLM_TARGET_ID_SIZE + 80];
+    struct clm_json *error;
+
+    clm_ignore(clm_str_fmt(hint, sizeof(hint), NULL,
+                           "the new files were left in place; 'clmbot rollback %s' puts the "
+                           "old ones back",
+                           outcome->target));
+    error = set_error(reply, code_name != NULL ? code_name : "E_FAILED", &outcome->err,
+                      is_left ? hint : NULL);
+    clm_json_set_str(error, "step", failed_step(outcome));
+    if (is_left) {
+        clm_json_set_bool(error, "retryable", false); /* somebody wants to look at it first */
+    }
+}
+
 static void set_result(struct clm_json *reply, const struct clm_txn_outcome *outcome,
                        const char *name, const struct clm_generation *now)
 {
     struct clm_json *steps = clm_json_set_array(reply, "steps");
     struct clm_json *effects = clm_json_set_object(reply, "effects");
-    const char *code_name = error_names[outcome->err.code];
 
     clm_json_set_str(reply, "outcome", name);
     clm_json_set_str(reply, "txid", outcome->txid);
@@ -130,8 +150,7 @@ static void set_result(struct clm_json *reply, const struct clm_txn_outcome *out
     if (outcome->err.code == CLM_OK) {
         clm_json_set_null(reply, "error");
     } else {
-        set_error(reply, code_name != NULL ? code_name : "E_FAILED", &outcome->err,
-                  failed_step(outcome), NULL);
+        set_reason(reply, outcome);
     }
 }
 
@@ -254,6 +273,7 @@ enum clm_code clm_host_install(struct clm_host_call *call, const struct clm_inst
         .on_event = on_txn_event,
         .event_arg = &session,
         .cancelled = is_stopping,
+        .leaves_failed = install->leaves_failed,
         .secrets = clm_host_secrets(host),
     };
     CLM_CLEANUP(clm_plan_done) struct clm_plan plan = {.n_steps = 0};
@@ -272,8 +292,13 @@ enum clm_code clm_host_install(struct clm_host_call *call, const struct clm_inst
     }
     clm_ignore(clm_txn_deploy(&env, &plan, install->bundle, install->expect_current_sha256,
                               &outcome, err));
-    is_in_place = outcome.result == CLM_TXN_SUCCEEDED || outcome.result == CLM_TXN_NOOP ||
-                  outcome.result == CLM_TXN_WAITING;
+    if (outcome.is_interrupted) {
+        /* What failed may have failed because everything is being stopped: the job goes on later. */
+        code = clm_err_set(err, CLM_E_NET, "the host half is being stopped: %s", outcome.err.msg);
+        clm_txn_outcome_done(&outcome);
+        return code;
+    }
+    is_in_place = clm_txn_is_in_place(outcome.result);
     if (is_in_place) {
         code = keep_generation(host, install, &now, err);
     }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/host/installed.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "agent/crypto/pkcs7.h"
+#include "agent/crypto/pkcs8.h"
 #include "agent/keystore/keystore.h"
 #include "agent/model/secret.h"
 
@@ -27,33 +30,64 @@ static enum clm_code read_file(struct clm_host_call *call, const char *path, str
     return io->read_file(io->ctx, path, FILE_MAX, out, err);
 }
 
+/* ref "": no password of its own. */
+static enum clm_code ask_password(struct clm_host_call *call, const struct clm_target *target,
+                                  const char *ref, struct clm_buf *out, struct clm_err *err)
+{
+    const struct clm_secret_source secrets = clm_host_secrets(call->host);
+    char deployer[32];
+
+    (void)snprintf(deployer, sizeof(deployer), "%.*s", (int)strcspn(target->id, ":"), target->id);
+    return ref[0] != '\0' ? secrets.get(secrets.arg, deployer, ref, out, err) : CLM_OK;
+}
+
+/* A server takes the certificates of a PEM text in their order, the first as its own; in a bag the
+ * order means nothing. */
+static enum clm_code parse_chain(const struct clm_buf *data, struct clm_cert_chain **out_chain,
+                                 struct clm_err *err)
+{
+    struct clm_err why = {.code = CLM_OK};
+    enum clm_code code = clm_cert_chain_from_pem(data->data, data->len, out_chain, &why);
+
+    if (code == CLM_OK) {
+        return code;
+    }
+    if (code != CLM_E_NOMEM) {
+        why = (struct clm_err){.code = CLM_OK};
+        code = clm_cert_chain_from_any(data->data, data->len, out_chain, &why);
+    }
+    if (code != CLM_OK) {
+        return clm_err_set(err, code, "%s", why.msg);
+    }
+    code = clm_cert_chain_sort(*out_chain, &why);
+    return code == CLM_E_NOMEM ? clm_err_set(err, code, "%s", why.msg)
+                               : CLM_OK; /* a broken chain is none of ours */
+}
+
 static enum clm_code read_chain(struct clm_host_call *call, const struct clm_target *target,
                                 struct clm_installed *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf data = CLM_BUF_SECRET_INIT(FILE_MAX + 1);
     enum clm_code code = read_file(call, target->cert_path, &data, err);
 
-    if (code != CLM_OK) {
-        return code;
-    }
-    return strcmp(target->store_type, "der") == 0
-               ? clm_cert_chain_from_der(data.data, data.len, &out->chain, err)
-               : clm_cert_chain_from_pem(data.data, data.len, &out->chain, err);
+    return code == CLM_OK ? parse_chain(&data, &out->chain, err) : code;
 }
 
 static enum clm_code read_key(struct clm_host_call *call, const struct clm_target *target,
                               struct clm_installed *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf data = CLM_BUF_SECRET_INIT(FILE_MAX + 1);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
     const char *path = target->key_path[0] != '\0' ? target->key_path : target->cert_path;
     enum clm_code code = read_file(call, path, &data, err);
 
-    if (code != CLM_OK) {
-        return code;
+    if (code == CLM_OK) {
+        code = ask_password(call, target, target->key_password, &password, err);
     }
-    return strcmp(target->store_type, "der") == 0
-               ? clm_key_from_der(data.data, data.len, &out->key, err)
-               : clm_key_from_pem(data.data, data.len, &out->key, err);
+    return code == CLM_OK ? clm_key_from_any(data.data, data.len,
+                                             target->key_password[0] != '\0' ? &password : NULL,
+                                             &out->key, err)
+                          : code;
 }
 
 /* ---- keystores ---- */
@@ -63,19 +97,6 @@ static bool is_store(const struct clm_target *target)
     enum clm_keystore_type type;
 
     return clm_keystore_type_parse(target->store_type, &type, NULL) == CLM_OK;
-}
-
-/* ref "": no password of its own. */
-static enum clm_code ask_password(struct clm_host_call *call, const struct clm_target *target,
-                                  const char *ref, struct clm_buf *out, struct clm_err *err)
-{
-    const struct clm_secret_source secrets = clm_host_secrets(call->host);
-    char deployer[32];
-    enum clm_code code = clm_str_fmt(deployer, sizeof(deployer), err, "%.*s",
-                                     (int)strcspn(target->id, ":"), target->id);
-
-    return code == CLM_OK && ref[0] != '\0' ? secrets.get(secrets.arg, deployer, ref, out, err)
-                                            : code;
 }
 
 /* The entry of the target in its keystore. */

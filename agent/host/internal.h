@@ -28,6 +28,7 @@ struct clm_host {
     struct clm_store *store;
     struct clm_trust trust;     /* agent_id "" before enrolment */
     struct clm_json *recovered; /* what this process finished or undid; NULL: not looked yet */
+    bool is_recovered;          /* all of it */
 };
 
 /* One request being answered. */
@@ -90,6 +91,13 @@ CLM_MUST_USE enum clm_code clm_host_check_manager(struct clm_host_call *call,
 CLM_MUST_USE enum clm_code clm_host_job(struct clm_host_call *call, struct clm_job_record *record,
                                         struct clm_job_envelope *envelope, struct clm_err *err);
 
+/* The same, for what a job that is over may not be used for: else one old order would let the network
+ * half ask for keys and place validation files for ever. Errors: also INVAL (E_STATE) it is over. */
+CLM_MUST_USE enum clm_code clm_host_open_job(struct clm_host_call *call,
+                                             struct clm_job_record *record,
+                                             struct clm_job_envelope *envelope,
+                                             struct clm_err *err);
+
 /* A fresh scan of the services of the target's kind, and the target in it.
  * Errors: NOTFOUND (E_STATE) if it does not run here any more. inventory is the caller's. */
 CLM_MUST_USE enum clm_code clm_host_find_target(struct clm_host_call *call, const char *id,
@@ -120,6 +128,10 @@ CLM_MUST_USE enum clm_code clm_host_bundle_take(struct clm_host_call *call,
                                                 struct clm_cert_info *out_leaf,
                                                 struct clm_err *err);
 
+/* Is there room for the validation files of one more order? Removes those that were forgotten for more
+ * than a week. Errors: LIMIT. dcv_room.c */
+CLM_MUST_USE enum clm_code clm_host_dcv_room(struct clm_host *host, struct clm_err *err);
+
 /* Removes keys of orders that came to nothing; what cannot be removed stays for the next time. */
 void clm_host_sweep_keys(struct clm_host *host);
 
@@ -138,7 +150,8 @@ struct clm_install {
     const char *expect_current_sha256; /* NULL: whatever is there */
     uint32_t retain;                   /* versions to keep; 0: as it is, or as the host says */
     bool is_rollback;
-    bool is_resumed; /* an earlier process may have finished the same installation */
+    bool leaves_failed; /* what was not proved stays (CLM_TXN_LEFT) */
+    bool is_resumed;    /* an earlier process may have finished the same installation */
 };
 
 /* The plan for a target by a fresh scan; bundle may be NULL. plan is zeroed by the caller.

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/host/ledger.h"
 
-#include <dirent.h>
-#include <errno.h>
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/fs.h"
+#include "agent/model/job.h"
 
-#define RECORD_MAX  524288u /* a payload of 64 KiB escaped, and a result */
-#define PAYLOAD_MAX 65536u  /* protocol.md 6.4 */
-#define SEQ_MAX     1048576u
-#define PATHS_MAX   1000
+#define RECORD_MAX 524288u /* a payload of 64 KiB escaped, and a result */
+#define SEQ_MAX    1048576u
+#define PATHS_MAX  1000
 
 static enum clm_code read_json(const char *path, size_t max, struct clm_json **out,
                                struct clm_err *err)
@@ -62,13 +61,10 @@ static enum clm_code job_from_json(const struct clm_json *root, struct clm_job_r
     enum clm_code code = clm_json_int(root, "accepted_at", 0, INT64_MAX, &out->accepted_at_s, err);
 
     if (code == CLM_OK) {
-        code = clm_json_str(root, "payload", PAYLOAD_MAX, &payload, err);
+        code = clm_json_str(root, "payload", CLM_JOB_PAYLOAD_MAX, &payload, err);
     }
     if (code == CLM_OK) {
-        code = clm_json_str_or(root, "bundle", 64, "", &sha256, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->bundle_sha256, sizeof(out->bundle_sha256), sha256, err);
+        code = clm_json_str_or(root, "bundle", sizeof(out->bundle_sha256) - 1, "", &sha256, err);
     }
     if (code == CLM_OK) {
         code = clm_json_bool_or(root, "started", &out->is_started, err);
@@ -76,6 +72,7 @@ static enum clm_code job_from_json(const struct clm_json *root, struct clm_job_r
     if (code != CLM_OK) {
         return code;
     }
+    memcpy(out->bundle_sha256, sha256, strlen(sha256) + 1);
     out->payload = strdup(payload);
     if (out->payload == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "job record");
@@ -99,15 +96,14 @@ enum clm_code clm_ledger_job_get(const char *dir, const char *job_id, struct clm
         code = read_json(path, RECORD_MAX, &root, err);
     }
     if (code == CLM_OK) {
-        code = clm_str_copy(out->job_id, sizeof(out->job_id), job_id, err);
-    }
-    if (code == CLM_OK) {
         code = job_from_json(root, out, err);
     }
     if (code != CLM_OK) {
         clm_job_record_done(out);
+        return code;
     }
-    return code;
+    memcpy(out->job_id, job_id, strlen(job_id) + 1);
+    return CLM_OK;
 }
 
 enum clm_code clm_ledger_job_put(const char *dir, const struct clm_job_record *record,
@@ -127,8 +123,15 @@ enum clm_code clm_ledger_job_put(const char *dir, const struct clm_job_record *r
 
 /* ---- sequence numbers ---- */
 
-enum clm_code clm_ledger_seq_get(const char *dir, const char *target, int64_t *out_seq,
-                                 char job_id[CLM_ID_SIZE], struct clm_err *err)
+static bool is_of(const struct clm_json *entry, const char *agent_id)
+{
+    const char *owner = clm_json_text(clm_json_get(entry, "agent"));
+
+    return owner == NULL || strcmp(owner, agent_id) == 0;
+}
+
+enum clm_code clm_ledger_seq_get(const char *dir, const char *agent_id, const char *target,
+                                 int64_t *out_seq, char job_id[CLM_ID_SIZE], struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *root = NULL;
     const struct clm_json *entry;
@@ -145,18 +148,19 @@ enum clm_code clm_ledger_seq_get(const char *dir, const char *target, int64_t *o
         return CLM_OK;
     }
     entry = clm_json_get(root, target);
-    if (code != CLM_OK || entry == NULL) {
+    if (code != CLM_OK || entry == NULL || !is_of(entry, agent_id)) {
         return code;
     }
     code = clm_json_int(entry, "seq", 0, CLM_JSON_INT_MAX, out_seq, err);
     if (code == CLM_OK) {
         code = clm_json_str(entry, "job_id", CLM_ID_SIZE - 1, &id, err);
     }
-    return code == CLM_OK ? clm_str_copy(job_id, CLM_ID_SIZE, id, err) : code;
+    memcpy(job_id, id, strlen(id) + 1); /* "" after an error */
+    return code;
 }
 
-enum clm_code clm_ledger_seq_put(const char *dir, const char *target, int64_t seq,
-                                 const char *job_id, struct clm_err *err)
+enum clm_code clm_ledger_seq_put(const char *dir, const char *agent_id, const char *target,
+                                 int64_t seq, const char *job_id, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *root = NULL;
     struct clm_json *entry;
@@ -175,68 +179,8 @@ enum clm_code clm_ledger_seq_put(const char *dir, const char *target, int64_t se
     entry = clm_json_set_object(root, target);
     clm_json_set_int(entry, "seq", seq);
     clm_json_set_str(entry, "job_id", job_id);
+    clm_json_set_str(entry, "agent", agent_id);
     return write_json(path, root, SEQ_MAX, err);
-}
-
-/* ---- limits ---- */
-
-static void close_dir_p(DIR **dir)
-{
-    if (*dir != NULL) {
-        (void)closedir(*dir);
-    }
-}
-
-/* 1 if the record in the file is of that type and target and was accepted since then. */
-static int counts(const char *dir, const char *name, const char *type, const char *target,
-                  int64_t since_s)
-{
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *payload = NULL;
-    struct clm_job_record record = {0};
-    char job_id[CLM_ID_SIZE];
-    const char *have_type = NULL;
-    const char *have_target = NULL;
-    size_t len = strlen(name);
-    int yes = 0;
-
-    if (len < 5 || len - 5 >= sizeof(job_id) || !clm_str_ends(name, ".json")) {
-        return 0;
-    }
-    memcpy(job_id, name, len - 5);
-    job_id[len - 5] = '\0';
-    if (clm_ledger_job_get(dir, job_id, &record, NULL) == CLM_OK &&
-        record.accepted_at_s >= since_s &&
-        clm_json_parse(record.payload, strlen(record.payload), PAYLOAD_MAX, &payload, NULL) ==
-            CLM_OK) {
-        have_type = clm_json_text(clm_json_get(payload, "type"));
-        have_target = clm_json_text(clm_json_get(payload, "target"));
-        yes = have_type != NULL && strcmp(have_type, type) == 0 &&
-              (target == NULL || (have_target != NULL && strcmp(have_target, target) == 0));
-    }
-    clm_job_record_done(&record);
-    return yes;
-}
-
-enum clm_code clm_ledger_count(const char *dir, const char *type, const char *target,
-                               int64_t since_s, int64_t *out_n, struct clm_err *err)
-{
-    CLM_CLEANUP(close_dir_p) DIR *jobs = NULL;
-    const struct dirent *entry;
-    char path[PATH_MAX];
-    enum clm_code code = clm_str_fmt(path, sizeof(path), err, "%s/jobs", dir);
-
-    *out_n = 0;
-    if (code != CLM_OK) {
-        return code;
-    }
-    jobs = opendir(path);
-    if (jobs == NULL) {
-        return clm_err_sys(err, errno, "list '%s'", path);
-    }
-    while ((entry = readdir(jobs)) != NULL) {
-        *out_n += counts(dir, entry->d_name, type, target, since_s);
-    }
-    return CLM_OK;
 }
 
 /* ---- validation files ---- */
@@ -266,9 +210,8 @@ struct clm_dcv_made *clm_dcv_record_root(struct clm_dcv_record *record, const ch
     record->roots = roots;
     roots += record->n_roots;
     *roots = (struct clm_dcv_made){0};
-    if (clm_str_copy(roots->root, sizeof(roots->root), root, NULL) != CLM_OK) {
-        return NULL;
-    }
+    assert(strlen(root) < sizeof(roots->root));
+    memcpy(roots->root, root, strlen(root) + 1);
     record->n_roots++;
     return roots;
 }
@@ -346,6 +289,10 @@ enum clm_code clm_ledger_dcv_put(const char *dir, const char *order_id,
         struct clm_json *one = clm_json_add_object(roots);
         struct clm_json *made = clm_json_set_array(one, "made");
 
+        if (record->roots[i].made.n > PATHS_MAX) { /* it could not be read again */
+            return clm_err_set(err, CLM_E_LIMIT, "more than %d validation files of one order",
+                               PATHS_MAX);
+        }
         clm_json_set_str(one, "root", record->roots[i].root);
         for (size_t k = 0; k < record->roots[i].made.n; k++) {
             clm_json_add_str(made, record->roots[i].made.v[k]);

@@ -52,12 +52,12 @@ static size_t entry_bytes(const struct clm_found_entry *entry)
            list_bytes(&info->names.dns) + list_bytes(&info->names.ip);
 }
 
-static void flush(struct telling *t)
+static enum clm_code flush(struct telling *t, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *event = NULL;
 
     if (t->page == NULL) {
-        return;
+        return CLM_OK;
     }
     event = clm_json_new_object();
     clm_json_set_str(event, "kind", "files");
@@ -65,7 +65,7 @@ static void flush(struct telling *t)
     t->page = NULL;
     t->page_bytes = 0;
     t->page_files = 0;
-    t->session->event(t->session->arg, event);
+    return t->session->event(t->session->arg, event, err);
 }
 
 /* Entries and lists that would not fit a frame are taken from a copy of the struct; the originals
@@ -77,7 +77,6 @@ static enum clm_code on_found(void *arg, const struct clm_found *found, struct c
     size_t bytes = 500 + text_bytes(told.path) + text_bytes(told.perm);
     size_t kept = 0;
 
-    (void)err;
     while (list_bytes(&told.links) > PAGE_BYTES_MAX / 8) {
         told.links.n--;
     }
@@ -94,7 +93,11 @@ static enum clm_code on_found(void *arg, const struct clm_found *found, struct c
     told.n_more += told.n_entries - kept;
     told.n_entries = kept;
     if (t->page_bytes + bytes > PAGE_BYTES_MAX || t->page_files >= PAGE_FILES_MAX) {
-        flush(t);
+        enum clm_code code = flush(t, err);
+
+        if (code != CLM_OK) {
+            return code;
+        }
     }
     if (t->page == NULL) {
         t->page = clm_json_new_array();
@@ -127,7 +130,7 @@ static void on_progress(void *arg, const struct clm_files_counts *counts)
         t->told_ms = now_ms;
         clm_json_set_str(event, "kind", "progress");
         set_counts(event, counts);
-        t->session->event(t->session->arg, event);
+        clm_ignore(t->session->event(t->session->arg, event, NULL));
     }
 }
 
@@ -160,7 +163,7 @@ static enum clm_code search(struct clm_host_call *call, const struct clm_files_r
     enum clm_code code = clm_cert_files_scan(rules, &visitor, counts, err);
 
     if (code == CLM_OK) {
-        flush(&telling);
+        code = flush(&telling, err);
     }
     clm_json_free(telling.page);
     return code;

@@ -82,15 +82,11 @@ static struct found find_webroot(const struct clm_inventory *inventory, const ch
 static enum clm_code place_from_scan(const struct clm_webroot *found, struct place *out,
                                      struct clm_err *err)
 {
-    const char *dir = found->acme_path[0] != '\0' ? found->acme_path : found->path;
+    const char *dir = directory_of(found); /* without a slash at its end */
     size_t len = strlen(dir);
 
-    while (len > 1 && dir[len - 1] == '/') {
-        len--;
-    }
-    out->strip = found->acme_path[0] != '\0';
-    if (out->strip && len > strlen(ACME_DIR) &&
-        strncmp(dir + len - strlen(ACME_DIR), ACME_DIR, strlen(ACME_DIR)) == 0) {
+    out->strip = dir == found->acme_path;
+    if (out->strip && len > strlen(ACME_DIR) && clm_str_ends(dir, ACME_DIR)) {
         len -= strlen(ACME_DIR);
         out->strip = false;
     }
@@ -167,6 +163,9 @@ static enum clm_code record_and_write(struct clm_host *host, const struct place 
     if (code == CLM_OK) {
         code = clm_ledger_dcv_get(host->dir, request->order_id, &record, err);
     }
+    if (code == CLM_OK && before.n_roots == 0) {
+        code = clm_host_dcv_room(host, err);
+    }
     if (code != CLM_OK) {
         return code;
     }
@@ -202,7 +201,9 @@ static enum clm_code check_job(struct clm_host_call *call, const struct clm_job_
     code = clm_names_add_dns(&names, domain, err);
     if (code == CLM_OK) {
         code = clm_policy_check_names(&call->host->config->policy, &names, err);
-        clm_host_problem(call, code == CLM_OK ? "" : "E_NAME_POLICY");
+    }
+    if (code != CLM_OK) {
+        clm_host_problem(call, "E_NAME_POLICY");
     }
     if (code == CLM_OK && job->type == CLM_JOB_TYPE_ORDER) {
         ref = spec.u.order.webroot_ref;
@@ -254,7 +255,7 @@ enum clm_code clm_host_op_dcv_put(struct clm_host_call *call, struct clm_err *er
     if (code != CLM_OK) {
         return clm_host_problem_code(call, "E_PATH", code);
     }
-    code = clm_host_job(call, &record, &job, err);
+    code = clm_host_open_job(call, &record, &job, err);
     if (code != CLM_OK) {
         return code;
     }
@@ -267,7 +268,7 @@ enum clm_code clm_host_op_dcv_put(struct clm_host_call *call, struct clm_err *er
     }
     if (code == CLM_OK) {
         code = record_and_write(call->host, &place, &request, file, err);
-        clm_host_problem(call, code == CLM_OK ? "" : "E_PATH");
+        clm_host_problem(call, code == CLM_OK ? "" : code == CLM_E_LIMIT ? "E_LIMIT" : "E_PATH");
     }
     if (code != CLM_OK) {
         return clm_err_wrap(err, code, "validation file for '%s'", request.domain);

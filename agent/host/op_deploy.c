@@ -111,6 +111,8 @@ static enum clm_code deploy(struct clm_host_call *call, struct clm_job_record *r
         .bundle = &bundle,
         .expect_current_sha256 = how->pre_checks.expect_current_sha256,
         .retain = how->retain,
+        .leaves_failed =
+            job->on_failure == CLM_ON_FAILURE_STOP && call->host->config->policy.allow_leave,
         .is_resumed = record->is_started,
     };
     enum clm_code code = CLM_OK;

@@ -143,7 +143,10 @@ enum clm_code clm_host_op_explain(struct clm_host_call *call, struct clm_err *er
                                   .services = &one,
                                   .n_services = 1};
     clm_inventory_to_json(&told, clm_json_set_object(call->reply, "inventory"));
-    clm_users_read(call->host->io, &users);
+    code = clm_users_read(call->host->io, &users, err);
+    if (code != CLM_OK) {
+        return code;
+    }
     files = clm_json_set_array(call->reply, "files");
     add_file(files, &users, "certificate", target->cert_path);
     if (strcmp(target->key_path, target->cert_path) != 0) {

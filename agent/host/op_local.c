@@ -9,6 +9,7 @@
 
 #define CA_PEM_MAX 65536u /* protocol.md 7.2 */
 #define PINS_MAX   4      /* protocol.md 5.2 */
+#define TENANT_MAX 64
 
 #define TEST_TIMEOUT_MS 30000u /* of a server's own configuration test, as in a deployment */
 #define TEST_LINES_MAX  20     /* shown of what it says */
@@ -16,9 +17,9 @@
 enum clm_code clm_host_op_trust_put(struct clm_host_call *call, struct clm_err *err)
 {
     CLM_CLEANUP(clm_strs_done) struct clm_strs pins = {0};
-    const struct clm_json *list;
-    const struct clm_json *trust;
-    const char *ca_pem;
+    const struct clm_json *list = NULL;
+    struct clm_trust_offer offer = {.pins = &pins,
+                                    .now_s = call->host->io->now_s(call->host->io->ctx)};
     enum clm_code code = clm_json_array(call->body, "pins", PINS_MAX, &list, err);
 
     for (const struct clm_json *at = clm_json_first(list); code == CLM_OK && at != NULL;
@@ -29,13 +30,19 @@ enum clm_code clm_host_op_trust_put(struct clm_host_call *call, struct clm_err *
                            : clm_strs_add(&pins, pin, err);
     }
     if (code == CLM_OK) {
-        code = clm_json_str(call->body, "ca_pem", CA_PEM_MAX, &ca_pem, err);
+        code = clm_json_str(call->body, "ca_pem", CA_PEM_MAX, &offer.ca_pem, err);
     }
     if (code == CLM_OK) {
-        code = clm_json_object(call->body, "trust", &trust, err);
+        code = clm_json_object(call->body, "trust", &offer.jws, err);
     }
     if (code == CLM_OK) {
-        code = clm_trust_install(call->host->dir, &pins, ca_pem, trust, &call->host->trust, err);
+        code = clm_json_str(call->body, "agent_id", CLM_ID_SIZE - 1, &offer.agent_id, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_json_str(call->body, "tenant", TENANT_MAX, &offer.tenant, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_trust_install(call->host->dir, &offer, &call->host->trust, err);
     }
     if (code != CLM_OK) {
         return clm_host_problem_code(call, "E_SIGNATURE", code);

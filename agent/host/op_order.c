@@ -96,7 +96,7 @@ enum clm_code clm_host_op_csr(struct clm_host_call *call, struct clm_err *err)
     struct clm_job_record record;
     struct clm_job_envelope job;
     struct clm_job_spec spec = {.type = CLM_JOB_TYPE__COUNT};
-    enum clm_code code = clm_host_job(call, &record, &job, err);
+    enum clm_code code = clm_host_open_job(call, &record, &job, err);
 
     if (code != CLM_OK) {
         return code;
@@ -202,6 +202,15 @@ static void give_leaf(struct clm_bundle *bundle, struct clm_cert_info *out_leaf)
     bundle->leaf.names = (struct clm_names){0}; /* moved */
 }
 
+static enum clm_code refused(struct clm_host_call *call, enum clm_code code, struct clm_err *err)
+{
+    if (code != CLM_E_NOMEM && code != CLM_E_IO) {
+        clm_host_hint(call, "look at what the CA issued; what was installed before is as it was");
+        clm_host_problem(call, "E_CERTIFICATE");
+    }
+    return clm_err_wrap(err, code, "certificate refused");
+}
+
 enum clm_code clm_host_bundle_take(struct clm_host_call *call, const struct clm_issued *issued,
                                    struct clm_cert_info *out_leaf, struct clm_err *err)
 {
@@ -233,7 +242,7 @@ enum clm_code clm_host_bundle_take(struct clm_host_call *call, const struct clm_
         code = clm_store_bundle_put(store, issued->key_ref, &bundle, meta, err);
     }
     if (code != CLM_OK) {
-        return clm_err_wrap(err, code, "certificate refused");
+        return refused(call, code, err);
     }
     give_leaf(&bundle, out_leaf);
     return CLM_OK;
@@ -263,7 +272,7 @@ static enum clm_code look_at(struct clm_host_call *call, const struct clm_issued
         code = tell_changes(issued, &bundle, &asked, err);
     }
     if (code != CLM_OK) {
-        return clm_err_wrap(err, code, "certificate refused");
+        return refused(call, code, err);
     }
     give_leaf(&bundle, out_leaf);
     return CLM_OK;
@@ -329,7 +338,7 @@ enum clm_code clm_host_op_cert_put(struct clm_host_call *call, struct clm_err *e
     struct clm_job_envelope job;
     struct clm_job_spec spec = {.type = CLM_JOB_TYPE__COUNT};
     const char *chain_pem;
-    enum clm_code code = clm_host_job(call, &record, &job, err);
+    enum clm_code code = clm_host_open_job(call, &record, &job, err);
 
     if (code != CLM_OK) {
         return code;

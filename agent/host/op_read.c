@@ -37,9 +37,7 @@ static void add_recovered(struct clm_json *list, const struct clm_txn_outcome *o
 /* A transaction that had committed before the crash: its generation may not be written yet. */
 static void repair_generation(struct clm_host *host, const struct clm_txn_outcome *outcome)
 {
-    bool is_new = outcome->result == CLM_TXN_SUCCEEDED || outcome->result == CLM_TXN_WAITING;
-
-    if (is_new && outcome->after_sha256[0] != '\0') {
+    if (clm_txn_is_in_place(outcome->result) && outcome->after_sha256[0] != '\0') {
         clm_ignore(
             clm_host_keep_generation(host, outcome->target, outcome->after_sha256, 0, true, NULL));
     }
@@ -55,17 +53,17 @@ enum clm_code clm_host_recover(struct clm_host *host, bool boot, struct clm_json
     struct clm_txn_outcomes outcomes = {0};
     enum clm_code code = clm_txn_recover(&env, boot, &outcomes, err);
 
-    for (size_t i = 0; code == CLM_OK && i < outcomes.n; i++) {
+    for (size_t i = 0; i < outcomes.n; i++) { /* none may be left out: their journals are gone */
         CLM_CLEANUP(clm_json_free_p) struct clm_json *entry = clm_json_new_object();
+        enum clm_code kept;
 
         clm_txn_outcome_to_json(&outcomes.v[i], entry);
         clm_json_set_int(entry, "at", host->io->now_s(host->io->ctx));
         clm_json_set_str(entry, "job_id", "");
         repair_generation(host, &outcomes.v[i]);
-        code = clm_store_history_add(host->store, entry, err);
-        if (recovered != NULL) {
-            add_recovered(recovered, &outcomes.v[i]);
-        }
+        kept = clm_store_history_add(host->store, entry, code == CLM_OK ? err : NULL);
+        code = code == CLM_OK ? kept : code;
+        add_recovered(recovered, &outcomes.v[i]);
     }
     clm_txn_outcomes_done(&outcomes);
     return code;

@@ -34,24 +34,46 @@ static enum clm_code load_waiting(struct clm_host_call *call, const char *key_re
     return code == CLM_OK ? clm_key_from_pem(pem.data, pem.len, out_key, err) : code;
 }
 
+/* The installed key, which is the one of the installed certificate: padding is all by which an
+ * encrypted key tells that its password was right. */
+static enum clm_code installed_key(struct clm_host_call *call, const char *target,
+                                   struct clm_key **out_key, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_installed_done) struct clm_installed installed = {NULL, NULL};
+    bool matches = false;
+    enum clm_code code = clm_host_installed_key(call, target, &installed, err);
+
+    if (code == CLM_OK) {
+        code = clm_host_installed_cert(call, target, &installed, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_cert_matches_key(installed.chain, 0, installed.key, &matches, err);
+    }
+    if (code == CLM_OK && !matches) {
+        code = clm_refuse(call, err, CLM_E_CONFLICT, "E_STATE",
+                          "the key installed at '%s' does not belong to the certificate there; "
+                          "order with a new key",
+                          target);
+    }
+    if (code == CLM_OK) {
+        *out_key = CLM_STEAL(installed.key);
+    }
+    return code;
+}
+
 static enum clm_code reused_key(struct clm_host_call *call, const char *target,
                                 const struct clm_spec_order *order, struct clm_key **out_key,
                                 struct clm_err *err)
 {
     CLM_CLEANUP(clm_store_key_done) struct clm_store_key waiting = CLM_STORE_KEY_INIT;
-    CLM_CLEANUP(clm_installed_done) struct clm_installed installed = {NULL, NULL};
     enum clm_code code = clm_policy_check_key_reuse(&call->host->config->policy, err);
 
     if (code != CLM_OK) {
         return clm_host_problem_code(call, "E_POLICY", code);
     }
-    if (order->key_ref != NULL) {
-        return load_waiting(call, order->key_ref, order->certificate_id, &waiting, out_key, err);
-    }
-    code = clm_host_installed_key(call, target, &installed, err);
-    *out_key = installed.key; /* moved */
-    installed.key = NULL;
-    return code;
+    return order->key_ref != NULL
+               ? load_waiting(call, order->key_ref, order->certificate_id, &waiting, out_key, err)
+               : installed_key(call, target, out_key, err);
 }
 
 /* Key type of an order that says none: the template's or the installed one's is known by now. */

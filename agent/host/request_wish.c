@@ -233,10 +233,9 @@ enum clm_code clm_wish_make(struct clm_host_call *call, const char *target,
                             struct clm_err *err)
 {
     const struct clm_csr_spec *csr = &order->csr;
-    bool from_installed = order->has_csr && (csr->mode == CLM_CSR_MODE_INSTALLED ||
-                                             csr->mode == CLM_CSR_MODE_OVERRIDE);
-    enum clm_code code = from_installed ? begin_with_installed(call, target, order, wish, err)
-                                        : begin_with_order(order, wish, err);
+    enum clm_code code = order->has_csr && clm_csr_spec_is_of_installed(csr)
+                             ? begin_with_installed(call, target, order, wish, err)
+                             : begin_with_order(order, wish, err);
 
     wish->reuse_key = order->reuse;
     if (code == CLM_OK && order->has_csr && csr->template_name != NULL) {

@@ -3,9 +3,9 @@
 
 #include "agent/base/log.h"
 
-static void send_event(void *arg, const struct clm_json *event)
+static enum clm_code send_event(void *arg, const struct clm_json *event, struct clm_err *err)
 {
-    clm_ignore(clm_conn_event(arg, event, NULL)); /* progress is best effort */
+    return clm_conn_event(arg, event, err);
 }
 
 static enum clm_code send_probe(void *arg, const struct clm_endpoint *endpoint,
@@ -31,12 +31,12 @@ static enum clm_code answer(struct clm_host *host, struct clm_conn *conn, enum c
     return clm_conn_fail(conn, &fail, err);
 }
 
-static void serve_client(struct clm_host *host, struct clm_conn *conn)
+static void serve_client(struct clm_host *host, struct clm_server *server, struct clm_conn *conn)
 {
     struct clm_err err = {.code = CLM_OK};
     enum clm_code code = CLM_OK;
 
-    while (code == CLM_OK) {
+    while (code == CLM_OK && !clm_server_turn_is_over(server, conn)) {
         CLM_CLEANUP(clm_json_free_p) struct clm_json *body = NULL;
         enum clm_op op = CLM_OP_NONE;
 
@@ -48,7 +48,7 @@ static void serve_client(struct clm_host *host, struct clm_conn *conn)
             code = answer(host, conn, op, body, &err);
         }
     }
-    if (code != CLM_E_TIMEOUT) {
+    if (code != CLM_OK && code != CLM_E_TIMEOUT) {
         clm_log_warning("connection to the host half: %s", err.msg);
     }
 }
@@ -64,7 +64,7 @@ enum clm_code clm_host_serve(struct clm_host *host, struct clm_server *server,
             return code;
         }
         *route = (struct clm_probe_route){.probe = send_probe, .arg = conn};
-        serve_client(host, conn);
+        serve_client(host, server, conn);
         *route = (struct clm_probe_route){.probe = NULL};
     }
 }

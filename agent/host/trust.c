@@ -60,10 +60,11 @@ static enum clm_code read_key(const struct clm_json *obj, struct clm_trust_key *
     if (code == CLM_OK) {
         code = clm_time_parse(expires, &out->expires_at_s, err);
     }
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->kid, sizeof(out->kid), kid, err);
+    if (code != CLM_OK) {
+        return code;
     }
-    return code == CLM_OK ? clm_pubkey_from_xy(x, y, &out->key, err) : code;
+    memcpy(out->kid, kid, strlen(kid) + 1);
+    return clm_pubkey_from_xy(x, y, &out->key, err);
 }
 
 static enum clm_code read_keys(const struct clm_json *doc, struct clm_trust *out,
@@ -71,7 +72,7 @@ static enum clm_code read_keys(const struct clm_json *doc, struct clm_trust *out
 {
     const struct clm_json *jobs = clm_json_get(clm_json_get(doc, "roles"), "jobs");
     const struct clm_json *kids = clm_json_get(jobs, "kids");
-    const struct clm_json *keys;
+    const struct clm_json *keys = NULL;
     enum clm_code code = clm_json_array(doc, "keys", 64, &keys, err);
 
     for (const struct clm_json *at = clm_json_first(keys); code == CLM_OK && at != NULL;
@@ -124,12 +125,8 @@ static enum clm_code read_document(const char *text, size_t len, struct clm_trus
         code = clm_err_set(err, CLM_E_PARSE, "agent id '%s' is malformed", agent_id);
     }
     if (code == CLM_OK) {
-        code = clm_str_copy(out->tenant, sizeof(out->tenant), tenant, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->agent_id, sizeof(out->agent_id), agent_id, err);
-    }
-    if (code == CLM_OK) {
+        memcpy(out->tenant, tenant, strlen(tenant) + 1);
+        memcpy(out->agent_id, agent_id, strlen(agent_id) + 1);
         code = read_keys(doc, out, err);
     }
     if (code != CLM_OK) {
@@ -143,7 +140,7 @@ static enum clm_code find_ca_key(void *ctx, const char *kid, const struct clm_pu
                                  struct clm_err *err)
 {
     if (strcmp(kid, "ca") != 0) {
-        return clm_err_set(err, CLM_E_AUTH, "trust document is signed by '%s', not by the CA", kid);
+        return clm_err_set(err, CLM_E_AUTH, "key '%s' is not the CA's", kid);
     }
     *out_key = ctx;
     return CLM_OK;
@@ -170,26 +167,69 @@ static enum clm_code pinned_key(const struct clm_strs *pins, const char *ca_pem,
     return clm_err_set(err, CLM_E_AUTH, "no CA certificate matches the pin in the token");
 }
 
-enum clm_code clm_trust_install(const char *dir, const struct clm_strs *pins, const char *ca_pem,
-                                const struct clm_json *jws, struct clm_trust *out,
-                                struct clm_err *err)
+/* Once at enrolment; afterwards each key ends in its own time. */
+static enum clm_code check_end(const struct clm_buf *payload, int64_t now_s, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *doc = NULL;
+    const char *text = NULL;
+    int64_t expires_at_s = 0;
+    enum clm_code code =
+        clm_json_parse(clm_buf_str(payload), payload->len, TRUST_FILE_MAX, &doc, err);
+
+    if (code == CLM_OK) {
+        code = clm_json_str(doc, "expires_at", CLM_TIME_TEXT_SIZE, &text, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_time_parse(text, &expires_at_s, err);
+    }
+    if (code == CLM_OK && now_s >= expires_at_s) {
+        code = clm_err_set(err, CLM_E_AUTH, "it expired at %s; is this host's clock right?", text);
+    }
+    return code;
+}
+
+static enum clm_code check_owner(const struct clm_trust *trust, const struct clm_trust_offer *offer,
+                                 struct clm_err *err)
+{
+    if (strcmp(trust->agent_id, offer->agent_id) != 0) {
+        return clm_err_set(err, CLM_E_AUTH, "it is for agent '%s', and this agent is '%s'",
+                           trust->agent_id, offer->agent_id);
+    }
+    if (strcmp(trust->tenant, offer->tenant) != 0) {
+        return clm_err_set(err, CLM_E_AUTH, "it is of tenant '%s', and this agent of '%s'",
+                           trust->tenant, offer->tenant);
+    }
+    return CLM_OK;
+}
+
+enum clm_code clm_trust_install(const char *dir, const struct clm_trust_offer *offer,
+                                struct clm_trust *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_pubkey_free_p) struct clm_pubkey *ca = NULL;
     CLM_CLEANUP(clm_buf_done) struct clm_buf payload = CLM_BUF_INIT(CLM_JWS_PAYLOAD_MAX);
     struct clm_trust trust = {0};
     struct clm_jws_policy policy = {.typ = CLM_JWS_TYP_TRUST, .find_key = find_ca_key};
     char path[PATH_MAX];
-    enum clm_code code = pinned_key(pins, ca_pem, &ca, err);
+    enum clm_code code = pinned_key(offer->pins, offer->ca_pem, &ca, err);
 
     if (code != CLM_OK) {
         return code;
     }
     policy.find_ctx = ca;
-    code = clm_jws_verify(jws, &policy, &payload, err);
+    code = clm_jws_verify(offer->jws, &policy, &payload, err);
     if (code != CLM_OK) {
         return clm_err_wrap(err, code, "trust document of the control plane");
     }
     code = read_document(clm_buf_str(&payload), payload.len, &trust, err);
+    if (code == CLM_OK) {
+        code = check_owner(&trust, offer, err);
+        if (code == CLM_OK) {
+            code = check_end(&payload, offer->now_s, err);
+        }
+        if (code != CLM_OK) {
+            clm_ignore(clm_err_wrap(err, code, "trust document"));
+        }
+    }
     if (code == CLM_OK) {
         code = clm_str_fmt(path, sizeof(path), err, "%s/" TRUST_FILE, dir);
     }

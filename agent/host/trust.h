@@ -34,18 +34,25 @@ struct clm_trust {
 
 void clm_trust_done(struct clm_trust *trust);
 
+/* What comes with an enrolment. */
+struct clm_trust_offer {
+    const struct clm_strs *pins; /* "sha256/<Base64 of the SPKI hash>", from the token */
+    const char *ca_pem;          /* certificates of the control plane; one must match a pin */
+    const struct clm_json *jws;  /* {payload, signatures} */
+    const char *agent_id;        /* the network half's, which the document must name */
+    const char *tenant;
+    int64_t now_s;
+};
+
 /*
  * clm_trust_install() - verifies a trust document against the pins and keeps it
  *
- * In      dir     host state directory
- *         pins    "sha256/<Base64 of the SPKI hash>", from the token
- *         ca_pem  certificates of the control plane; one must match a pin
- *         jws     {payload, signatures}
- * Out     out     zeroed by the caller; filled
- * Errors  AUTH no certificate matches a pin, or the signature is wrong; PARSE; IO
+ * In      dir  host state directory
+ * Out     out  zeroed by the caller; filled
+ * Errors  AUTH no certificate matches a pin, the signature is wrong, the document has expired or is
+ *         for another agent; PARSE; IO
  */
-CLM_MUST_USE enum clm_code clm_trust_install(const char *dir, const struct clm_strs *pins,
-                                             const char *ca_pem, const struct clm_json *jws,
+CLM_MUST_USE enum clm_code clm_trust_install(const char *dir, const struct clm_trust_offer *offer,
                                              struct clm_trust *out, struct clm_err *err);
 
 /* Reads what clm_trust_install() kept. Errors: NOTFOUND before enrolment; PARSE. */

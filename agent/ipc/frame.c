@@ -72,15 +72,8 @@ static enum clm_code wait_ready(int fd, short events, int64_t deadline_ms, struc
 {
     for (;;) {
         struct pollfd p = {.fd = fd, .events = events};
-        int64_t left = -1;
 
-        if (deadline_ms >= 0) {
-            left = deadline_ms - clm_clock_mono_ms();
-            if (left < 0) {
-                left = 0;
-            }
-        }
-        int n = poll(&p, 1, (int)left);
+        int n = poll(&p, 1, (int)clm_clock_left_ms(deadline_ms));
         if (n > 0) {
             return CLM_OK;
         }
@@ -106,10 +99,10 @@ static enum clm_code send_all(int fd, const uint8_t *data, size_t len, int64_t d
             done += (size_t)n;
             continue;
         }
-        if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+        if (errno == EPIPE || errno == ECONNRESET) {
             return clm_err_set(err, CLM_E_NET, "the other half closed the connection");
         }
-        if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        if (errno != EAGAIN && errno != EINTR) {
             return clm_err_sys(err, errno, "send to the other half");
         }
         enum clm_code code = wait_ready(fd, POLLOUT, deadline_ms, err);

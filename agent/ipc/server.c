@@ -15,18 +15,21 @@
 #include "agent/base/str.h"
 #include "agent/ipc/frame.h"
 #include "agent/ipc/guard.h"
+#include "agent/ipc/waiting.h"
 
 #define LISTEN_FD 3 /* sd_listen_fds(3): SD_LISTEN_FDS_START */
 
 struct clm_server {
     int fd;
     bool is_listening; /* false: one connected socket, -1 once it was given out */
+    struct clm_waiting waiting;
 };
 
 struct clm_conn {
     int fd;
-    bool broken;
+    struct clm_err broken; /* why; CLM_OK while it is not */
     struct clm_peer peer;
+    int64_t since_ms;
 };
 
 static bool socket_option_is(int fd, int option, int wanted)
@@ -101,23 +104,35 @@ void clm_server_free(struct clm_server *server)
     if (server->fd >= 0) {
         (void)close(server->fd);
     }
+    clm_waiting_done(&server->waiting);
     free(server);
 }
 
 /*
  * As poll(2) of one descriptor. The host half blocks SIGTERM, so that what is under way is finished
- * or undone first; here nothing is under way, and it takes its default effect.
+ * or undone first; here nothing is under way, and it takes its default effect. ppoll(2) lets no
+ * signal through when there is something to read already: a client that never stops asking must
+ * not keep this process from ending.
  */
 static int wait_readable(int fd, int64_t wait_ms)
 {
     const struct timespec time = {.tv_sec = (time_t)(wait_ms / 1000),
                                   .tv_nsec = (long)(wait_ms % 1000) * 1000000};
     struct pollfd p = {.fd = fd, .events = POLLIN};
+    sigset_t old;
     sigset_t mask;
+    int n;
+    int sys;
 
-    (void)sigprocmask(SIG_SETMASK, NULL, &mask);
+    (void)sigprocmask(SIG_SETMASK, NULL, &old);
+    mask = old;
     (void)sigdelset(&mask, SIGTERM);
-    return ppoll(&p, 1, wait_ms < 0 ? NULL : &time, &mask);
+    n = ppoll(&p, 1, wait_ms < 0 ? NULL : &time, &mask);
+    sys = errno;
+    (void)sigprocmask(SIG_SETMASK, &mask, NULL);
+    (void)sigprocmask(SIG_SETMASK, &old, NULL);
+    errno = sys;
+    return n;
 }
 
 /* *out_fd is -1 if nobody came in time. */
@@ -126,12 +141,7 @@ static enum clm_code accept_one(struct clm_server *server, int64_t deadline_ms, 
 {
     *out_fd = -1;
     for (;;) {
-        int64_t left = deadline_ms < 0 ? -1 : deadline_ms - clm_clock_mono_ms();
-
-        if (deadline_ms >= 0 && left < 0) {
-            left = 0;
-        }
-        int n = wait_readable(server->fd, left);
+        int n = wait_readable(server->fd, clm_clock_left_ms(deadline_ms));
         if (n == 0) {
             return CLM_OK;
         }
@@ -161,7 +171,13 @@ enum clm_code clm_server_accept(struct clm_server *server, int idle_ms, struct c
     *out = NULL;
     if (server->is_listening) {
         int64_t deadline_ms = idle_ms < 0 ? -1 : clm_clock_mono_ms() + idle_ms;
-        enum clm_code code = accept_one(server, deadline_ms, &fd, err);
+        enum clm_code code = CLM_OK;
+
+        clm_waiting_take(&server->waiting, server->fd);
+        fd = clm_waiting_next(&server->waiting);
+        if (fd < 0) {
+            code = accept_one(server, deadline_ms, &fd, err);
+        }
         if (code != CLM_OK || fd < 0) {
             return code;
         }
@@ -186,6 +202,7 @@ enum clm_code clm_server_accept(struct clm_server *server, int idle_ms, struct c
     conn->fd = fd;
     conn->peer = (struct clm_peer){.pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
     conn->peer.is_root = cred.uid == 0 || cred.uid == geteuid();
+    conn->since_ms = clm_clock_mono_ms();
     *out = conn;
     return CLM_OK;
 }
@@ -199,6 +216,16 @@ void clm_conn_free(struct clm_conn *conn)
     free(conn);
 }
 
+bool clm_server_turn_is_over(struct clm_server *server, const struct clm_conn *conn)
+{
+    if (!server->is_listening || conn->peer.is_root ||
+        clm_clock_mono_ms() - conn->since_ms < CLM_SERVER_TURN_MS) {
+        return false;
+    }
+    clm_waiting_take(&server->waiting, server->fd);
+    return clm_waiting_has_root(&server->waiting);
+}
+
 const struct clm_peer *clm_conn_peer(const struct clm_conn *conn)
 {
     return &conn->peer;
@@ -206,16 +233,17 @@ const struct clm_peer *clm_conn_peer(const struct clm_conn *conn)
 
 static enum clm_code check_usable(const struct clm_conn *conn, struct clm_err *err)
 {
-    if (conn->broken) {
-        return clm_err_set(err, CLM_E_NET, "the connection to the client is broken");
+    if (conn->broken.code != CLM_OK) {
+        return clm_err_set(err, CLM_E_NET, "the connection to the client is broken: %s",
+                           conn->broken.msg);
     }
     return CLM_OK;
 }
 
 /* Everything after a failed read or write is out of step: the socket is shut for good. */
-static enum clm_code break_off(struct clm_conn *conn, enum clm_code code)
+static enum clm_code break_off(struct clm_conn *conn, enum clm_code code, const struct clm_err *err)
 {
-    conn->broken = true;
+    (void)clm_err_set(&conn->broken, code, "%s", err != NULL ? err->msg : clm_code_name(code));
     (void)shutdown(conn->fd, SHUT_RDWR);
     return code;
 }
@@ -273,7 +301,7 @@ static enum clm_code refuse(struct clm_conn *conn, enum clm_op op, struct clm_er
 enum clm_code clm_conn_receive(struct clm_conn *conn, int wait_ms, enum clm_op *out_op,
                                struct clm_json **out_body, struct clm_err *err)
 {
-    int64_t deadline_ms = clm_clock_mono_ms() + wait_ms;
+    int64_t deadline_ms = wait_ms < 0 ? -1 : clm_clock_mono_ms() + wait_ms;
 
     *out_op = CLM_OP_NONE;
     *out_body = NULL;
@@ -281,11 +309,8 @@ enum clm_code clm_conn_receive(struct clm_conn *conn, int wait_ms, enum clm_op *
     while (code == CLM_OK) {
         CLM_CLEANUP(clm_json_free_p) struct clm_json *body = NULL;
         enum clm_op op = CLM_OP_NONE;
-        int64_t left = wait_ms < 0 ? -1 : deadline_ms - clm_clock_mono_ms();
+        int64_t left = clm_clock_left_ms(deadline_ms);
 
-        if (wait_ms >= 0 && left < 0) {
-            left = 0;
-        }
         (void)wait_readable(conn->fd, left);
         code = receive_kind(conn, CLM_FRAME_REQUEST, (int)left, &op, &body, err);
         if (code != CLM_OK) {
@@ -301,28 +326,34 @@ enum clm_code clm_conn_receive(struct clm_conn *conn, int wait_ms, enum clm_op *
         }
         code = refuse(conn, op, err);
     }
-    return break_off(conn, code);
+    return break_off(conn, code, err);
+}
+
+/* What cannot even be written was not begun: the connection is as good as before. */
+static enum clm_code send_object(struct clm_conn *conn, enum clm_frame_kind kind,
+                                 const struct clm_json *object, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_FRAME_BODY_MAX);
+    struct clm_frame_head head = {.kind = kind};
+
+    enum clm_code code = clm_json_print(object, false, &text, err);
+    if (code == CLM_OK) {
+        code = clm_guard_text(text.data, text.len, err);
+    }
+    if (code != CLM_OK) {
+        return clm_err_wrap(err, code, "%s to the client", clm_frame_kind_name(kind));
+    }
+    head.body_len = (uint32_t)text.len;
+    code = clm_frame_send(conn->fd, &head, text.data, CLM_FRAME_TIMEOUT_MS, err);
+    return code == CLM_OK ? CLM_OK : break_off(conn, code, err);
 }
 
 enum clm_code clm_conn_event(struct clm_conn *conn, const struct clm_json *event,
                              struct clm_err *err)
 {
-    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_FRAME_BODY_MAX);
-    struct clm_frame_head head = {.kind = CLM_FRAME_EVENT};
-
     enum clm_code code = check_usable(conn, err);
-    if (code == CLM_OK) {
-        code = clm_json_print(event, false, &text, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_guard_text(text.data, text.len, err);
-    }
-    if (code != CLM_OK) {
-        return code;
-    }
-    head.body_len = (uint32_t)text.len;
-    code = clm_frame_send(conn->fd, &head, text.data, CLM_FRAME_TIMEOUT_MS, err);
-    return code == CLM_OK ? CLM_OK : break_off(conn, code);
+
+    return code == CLM_OK ? send_object(conn, CLM_FRAME_EVENT, event, err) : code;
 }
 
 enum clm_code clm_conn_probe(struct clm_conn *conn, const struct clm_endpoint *endpoint,
@@ -339,17 +370,18 @@ enum clm_code clm_conn_probe(struct clm_conn *conn, const struct clm_endpoint *e
     CLM_CLEANUP(clm_json_free_p) struct clm_json *call = clm_json_new_object();
     CLM_CLEANUP(clm_json_free_p) struct clm_json *answer = NULL;
     clm_endpoint_to_json(endpoint, clm_json_set_object(call, "probe"));
-    code = clm_frame_send_json(conn->fd, CLM_FRAME_CALL, CLM_OP_NONE, call, err);
-    if (code == CLM_OK) {
-        code = receive_kind(conn, CLM_FRAME_ANSWER, wait_ms, &op, &answer, err);
+    code = send_object(conn, CLM_FRAME_CALL, call, err);
+    if (code != CLM_OK) {
+        return code;
     }
+    code = receive_kind(conn, CLM_FRAME_ANSWER, wait_ms, &op, &answer, err);
     if (code == CLM_OK && answer == NULL) {
         code = clm_err_set(err, CLM_E_NET, "the client left in place of making a handshake");
     }
     if (code == CLM_OK) {
         code = clm_observation_from_json(answer, out, err);
     }
-    return code == CLM_OK ? CLM_OK : break_off(conn, code);
+    return code == CLM_OK ? CLM_OK : break_off(conn, code, err);
 }
 
 static enum clm_code send_reply(struct clm_conn *conn, const struct clm_buf *text,
@@ -369,7 +401,7 @@ static enum clm_code send_reply(struct clm_conn *conn, const struct clm_buf *tex
         enum clm_code code =
             clm_frame_send(conn->fd, &head, text->data + done, CLM_FRAME_TIMEOUT_MS, err);
         if (code != CLM_OK) {
-            return break_off(conn, code);
+            return break_off(conn, code, err);
         }
         done += piece;
     }
@@ -410,5 +442,5 @@ enum clm_code clm_conn_fail(struct clm_conn *conn, const struct clm_fail *fail, 
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
     clm_fail_to_json(fail, obj);
     code = clm_frame_send_json(conn->fd, CLM_FRAME_FAIL, CLM_OP_NONE, obj, err);
-    return code == CLM_OK ? CLM_OK : break_off(conn, code);
+    return code == CLM_OK ? CLM_OK : break_off(conn, code, err);
 }

@@ -21,6 +21,8 @@
 #define CLM_SERVER_IDLE_MS    20000 /* without a connection; docs/ipc.md */
 #define CLM_SERVER_REQUEST_MS 20000 /* a connected client that asks for nothing */
 
+#define CLM_SERVER_TURN_MS 5000 /* for which others wait, root included */
+
 struct clm_server;
 struct clm_conn;
 
@@ -43,7 +45,7 @@ void clm_server_free(struct clm_server *server);
 CLM_DEFINE_CLEANUP(struct clm_server, clm_server_free);
 
 /*
- * clm_server_accept() - the next client
+ * clm_server_accept() - the next client; root before others
  *
  * In      idle_ms  normally CLM_SERVER_IDLE_MS; -1 waits for ever
  * Out     out      NULL if nobody came in time, or if the one connected socket was used up
@@ -54,6 +56,10 @@ CLM_MUST_USE enum clm_code clm_server_accept(struct clm_server *server, int idle
 /* Accepts NULL. */
 void clm_conn_free(struct clm_conn *conn);
 CLM_DEFINE_CLEANUP(struct clm_conn, clm_conn_free);
+
+/* Has a client that is not root had its turn, while root waits? Then it is hung up on before its next
+ * request, so that nobody keeps root from asking. */
+bool clm_server_turn_is_over(struct clm_server *server, const struct clm_conn *conn);
 
 const struct clm_peer *clm_conn_peer(const struct clm_conn *conn);
 
@@ -77,7 +83,8 @@ enum clm_code clm_conn_event(struct clm_conn *conn, const struct clm_json *event
 /*
  * clm_conn_probe() - has the client make one handshake
  *
- * Errors  NET, TIMEOUT, PARSE: no answer; the connection is then broken. What the handshake showed,
+ * Errors  NOMEM, LIMIT, BUG for the question: the client was not asked, the connection is as before.
+ *         Any other, and those for the answer: the connection is broken. What the handshake showed,
  *         also a failure, is *out.
  */
 CLM_MUST_USE enum clm_code clm_conn_probe(struct clm_conn *conn,

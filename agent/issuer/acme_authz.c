@@ -61,8 +61,11 @@ static enum clm_code read_token(const struct clm_acme *acme, const struct clm_js
     if (code == CLM_OK && strlen(token) < TOKEN_MIN) {
         code = clm_err_set(err, CLM_E_PARSE, "/token: shorter than %d characters", TOKEN_MIN);
     }
-    if (code == CLM_OK && clm_acme_key_authorization(acme->key, token, &text, err) != CLM_OK) {
-        code = clm_err_set(err, CLM_E_PARSE, "/token: not base64url"); /* it names a file */
+    if (code == CLM_OK) {
+        code = clm_acme_key_authorization(acme->key, token, &text, err);
+        if (code == CLM_E_INVAL) {
+            code = clm_err_set(err, CLM_E_PARSE, "/token: not base64url"); /* it names a file */
+        }
     }
     if (code == CLM_OK) {
         code = clm_str_copy(out->token, sizeof(out->token), token, err);
@@ -144,8 +147,7 @@ enum clm_code clm_acme_challenge_ready(struct clm_acme *acme, const char *challe
     enum clm_code code = clm_acme_url(acme, "the challenge", challenge_url, url, err);
 
     if (code == CLM_OK) {
-        const struct clm_acme_post post = {
-            .url = url, .payload = payload, .expects = CLM_ACME_JSON};
+        const struct clm_acme_post post = {.url = url, .payload = payload, .expects = CLM_ACME_ANY};
         code = clm_acme_post(acme, &post, &reply, err);
     }
     return code;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/job/store.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,11 +20,18 @@ static const char *const kinds[] = {"keys", "bundles", "targets"};
 
 /* ---- directories ---- */
 
-enum clm_code clm_store_path(const struct clm_store *store, const char *kind, const char *name,
-                             const char *file, char *dst, struct clm_err *err)
+void clm_store_path(const struct clm_store *store, const char *kind, const char *name,
+                    const char *file, char *dst)
 {
-    return clm_str_fmt(dst, PATH_MAX, err, "%s/%s/%s%s%s", store->dir, kind, name,
-                       file != NULL ? "/" : "", file != NULL ? file : "");
+    const char *const parts[] = {store->dir, kind, name, file};
+    size_t len = 0;
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(parts) && parts[i] != NULL; i++) {
+        int n = snprintf(dst + len, PATH_MAX - len, "%s%s", i == 0 ? "" : "/", parts[i]);
+
+        assert(n >= 0 && (size_t)n < PATH_MAX - len);
+        len += (size_t)n;
+    }
 }
 
 enum clm_code clm_store_publish(const struct clm_store *store, const char *kind, const char *name,
@@ -31,25 +40,20 @@ enum clm_code clm_store_publish(const struct clm_store *store, const char *kind,
     char fresh[PATH_MAX];
     char final[PATH_MAX];
     char path[PATH_MAX];
-    enum clm_code code = clm_store_path(store, kind, NEW_NAME, NULL, fresh, err);
+    enum clm_code code;
 
-    if (code == CLM_OK) {
-        code = clm_store_path(store, kind, name, NULL, final, err);
+    clm_store_path(store, kind, NEW_NAME, NULL, fresh);
+    clm_store_path(store, kind, name, NULL, final);
+    if (clm_fs_exists(final)) {
+        return clm_err_set(err, CLM_E_EXISTS, "'%s' exists", final);
     }
-    if (code == CLM_OK && clm_fs_exists(final)) {
-        code = clm_err_set(err, CLM_E_EXISTS, "'%s' exists", final);
-    }
-    if (code == CLM_OK) {
-        code = clm_fs_remove_dir(fresh, err);
-    }
+    code = clm_fs_remove_dir(fresh, err);
     if (code == CLM_OK) {
         code = clm_fs_mkdir(fresh, 0700, err);
     }
     for (size_t i = 0; code == CLM_OK && i < n; i++) {
-        code = clm_store_path(store, kind, NEW_NAME, files[i].name, path, err);
-        if (code == CLM_OK) {
-            code = clm_fs_create(path, clm_buf_str(files[i].data), files[i].data->len, 0600, err);
-        }
+        clm_store_path(store, kind, NEW_NAME, files[i].name, path);
+        code = clm_fs_create(path, clm_buf_str(files[i].data), files[i].data->len, 0600, err);
     }
     if (code == CLM_OK) {
         code = clm_fs_sync_dir(fresh, err);
@@ -62,17 +66,16 @@ enum clm_code clm_store_withdraw(const struct clm_store *store, const char *kind
 {
     char gone[PATH_MAX];
     char path[PATH_MAX];
-    enum clm_code code = clm_store_path(store, kind, GONE_NAME, NULL, gone, err);
+    enum clm_code code;
 
-    if (code == CLM_OK) {
-        code = clm_store_path(store, kind, name, NULL, path, err);
-    }
-    if (code != CLM_OK || !clm_fs_exists(path)) {
-        return code;
-    }
+    clm_store_path(store, kind, GONE_NAME, NULL, gone);
+    clm_store_path(store, kind, name, NULL, path);
     code = clm_fs_remove_dir(gone, err);
     if (code == CLM_OK) {
         code = clm_fs_rename(path, gone, err);
+    }
+    if (code == CLM_E_NOTFOUND) {
+        return CLM_OK;
     }
     return code != CLM_OK ? code : clm_fs_remove_dir(gone, err);
 }
@@ -98,14 +101,13 @@ static enum clm_code prepare_kind(const struct clm_store *store, const char *kin
 {
     static const char *const swept[] = {NEW_NAME, GONE_NAME};
     char path[PATH_MAX];
-    enum clm_code code = clm_str_fmt(path, sizeof(path), err, "%s/%s", store->dir, kind);
+    enum clm_code code;
 
-    if (code == CLM_OK) {
-        code = clm_fs_mkdir(path, 0700, err);
-    }
+    clm_store_path(store, kind, NULL, NULL, path);
+    code = clm_fs_mkdir(path, 0700, err);
     for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(swept); i++) {
-        code = clm_store_path(store, kind, swept[i], NULL, path, err);
-        code = code != CLM_OK ? code : clm_fs_remove_dir(path, err);
+        clm_store_path(store, kind, swept[i], NULL, path);
+        code = clm_fs_remove_dir(path, err);
     }
     return code;
 }
@@ -134,6 +136,13 @@ enum clm_code clm_store_open(const char *dir, struct clm_store **out_store, stru
 void clm_store_close(struct clm_store *store)
 {
     free(store);
+}
+
+enum clm_code clm_store_read_text(const char *path, struct clm_buf *out, struct clm_err *err)
+{
+    enum clm_code code = clm_fs_read(path, out->max, out, err);
+
+    return code == CLM_E_NOTFOUND ? CLM_OK : code;
 }
 
 enum clm_code clm_store_read_json(const char *path, struct clm_json **out, struct clm_err *err)
@@ -195,26 +204,21 @@ enum clm_code clm_store_key_get(struct clm_store *store, const char *key_ref,
     char path[PATH_MAX];
     enum clm_code code = check_key_ref(key_ref, err);
 
-    if (code == CLM_OK) {
-        code = clm_store_path(store, "keys", key_ref, "key.pem", out->key_path, err);
+    if (code != CLM_OK) {
+        return code;
     }
-    if (code == CLM_OK && !clm_fs_exists(out->key_path)) {
-        code = clm_err_set(err, CLM_E_NOTFOUND, "no key '%s' is waiting", key_ref);
-    }
-    if (code == CLM_OK) {
-        code = clm_store_path(store, "keys", key_ref, "csr.der", path, err);
-    }
-    if (code == CLM_OK && clm_fs_exists(path)) {
-        clm_buf_reset(&out->csr_der);
-        code = clm_fs_read(path, CLM_STORE_CSR_MAX, &out->csr_der, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_store_path(store, "keys", key_ref, "meta.json", path, err);
+    clm_json_free(out->meta);
+    out->meta = NULL;
+    clm_buf_reset(&out->csr_der);
+    clm_store_path(store, "keys", key_ref, "key.pem", out->key_path);
+    clm_store_path(store, "keys", key_ref, "meta.json", path);
+    code = clm_store_read_json(path, &out->meta, err);
+    if (code == CLM_E_NOTFOUND) {
+        return clm_err_set(err, code, "no key '%s' is waiting", key_ref);
     }
     if (code == CLM_OK) {
-        clm_json_free(out->meta);
-        out->meta = NULL;
-        code = clm_store_read_json(path, &out->meta, err);
+        clm_store_path(store, "keys", key_ref, "csr.der", path);
+        code = clm_store_read_text(path, &out->csr_der, err);
     }
     return code;
 }

@@ -166,7 +166,8 @@ CLM_MUST_USE enum clm_code clm_store_target_list(struct clm_store *store, struct
  *         secrets of keystores and encrypted keys; NULL: none are known
  * Out     out_imported  false if the target has generations already, or has no certificate with a
  *                 key yet (first installation), or they do not match; may be NULL
- * Errors  PERM, IO, LIMIT; those of passwords. A file that is no certificate is not an error: there is nothing to keep.
+ * Errors  PERM, IO, LIMIT; those of passwords. A file that is no certificate is not an error: there
+ *         is nothing to keep.
  */
 CLM_MUST_USE enum clm_code clm_store_import(struct clm_store *store, const struct clm_plan *plan,
                                             const struct clm_secret_source *secrets, int64_t now_s,

@@ -18,18 +18,32 @@ static enum clm_code check_sha256(const char *sha256, struct clm_err *err)
                : clm_err_set(err, CLM_E_INVAL, "not a SHA-256 of a certificate");
 }
 
+enum clm_code clm_store_bundle_read(const struct clm_store *store, const char *sha256,
+                                    struct clm_json **out, struct clm_err *err)
+{
+    char path[PATH_MAX];
+    enum clm_code code = check_sha256(sha256, err);
+
+    if (code != CLM_OK) {
+        return code;
+    }
+    clm_store_path(store, "bundles", sha256, "meta.json", path);
+    code = clm_store_read_json(path, out, err);
+    return code == CLM_E_NOTFOUND
+               ? clm_err_set(err, code, "certificate %s is not in the store", sha256)
+               : code;
+}
+
 /* There already: fine if it is the same key, whatever else. */
 static enum clm_code compare_key(struct clm_store *store, const struct clm_store_new_bundle *bundle,
                                  struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf key = CLM_BUF_SECRET_INIT(CLM_KEY_PEM_MAX);
     char path[PATH_MAX];
-    enum clm_code code =
-        clm_store_path(store, "bundles", bundle->leaf->sha256, "key.pem", path, err);
+    enum clm_code code;
 
-    if (code == CLM_OK) {
-        code = clm_fs_read(path, CLM_KEY_PEM_MAX, &key, err);
-    }
+    clm_store_path(store, "bundles", bundle->leaf->sha256, "key.pem", path);
+    code = clm_fs_read(path, CLM_KEY_PEM_MAX, &key, err);
     if (code == CLM_OK && (key.len != bundle->key_pem->len ||
                            memcmp(key.data, bundle->key_pem->data, key.len) != 0)) {
         code = clm_err_set(err, CLM_E_CONFLICT, "certificate %s is stored with another key",
@@ -68,27 +82,12 @@ enum clm_code clm_store_bundle_write(struct clm_store *store,
     return code == CLM_E_EXISTS ? compare_key(store, bundle, err) : code;
 }
 
-static enum clm_code read_meta(struct clm_store *store, const char *sha256, struct clm_json **out,
-                               struct clm_err *err)
-{
-    char path[PATH_MAX];
-    enum clm_code code = check_sha256(sha256, err);
-
-    if (code == CLM_OK) {
-        code = clm_store_path(store, "bundles", sha256, "meta.json", path, err);
-    }
-    if (code == CLM_OK && !clm_fs_exists(path)) {
-        code = clm_err_set(err, CLM_E_NOTFOUND, "certificate %s is not in the store", sha256);
-    }
-    return code != CLM_OK ? code : clm_store_read_json(path, out, err);
-}
-
 static bool is_made_of(struct clm_store *store, const char *sha256, const char *key_ref)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *root = NULL;
     const char *have = NULL;
 
-    return read_meta(store, sha256, &root, NULL) == CLM_OK &&
+    return clm_store_bundle_read(store, sha256, &root, NULL) == CLM_OK &&
            clm_json_str(root, "key_ref", CLM_KEY_REF_SIZE, &have, NULL) == CLM_OK &&
            strcmp(have, key_ref) == 0;
 }
@@ -120,10 +119,10 @@ static enum clm_code read_part(struct clm_store *store, const char *sha256, cons
                                struct clm_buf *out, struct clm_err *err)
 {
     char path[PATH_MAX];
-    enum clm_code code = clm_store_path(store, "bundles", sha256, file, path, err);
 
     clm_buf_reset(out);
-    return code != CLM_OK ? code : clm_fs_read(path, out->max, out, err);
+    clm_store_path(store, "bundles", sha256, file, path);
+    return clm_fs_read(path, out->max, out, err);
 }
 
 enum clm_code clm_store_bundle_get(struct clm_store *store, const char *sha256,
@@ -131,7 +130,7 @@ enum clm_code clm_store_bundle_get(struct clm_store *store, const char *sha256,
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *root = NULL;
     const struct clm_json *leaf = NULL;
-    enum clm_code code = read_meta(store, sha256, &root, err);
+    enum clm_code code = clm_store_bundle_read(store, sha256, &root, err);
 
     if (code == CLM_OK) {
         code = clm_json_object(root, "leaf", &leaf, err);
@@ -148,30 +147,25 @@ enum clm_code clm_store_bundle_get(struct clm_store *store, const char *sha256,
         code = read_part(store, sha256, "leaf.pem", &out->leaf_pem, err);
     }
     if (code == CLM_OK) {
+        clm_store_path(store, "bundles", sha256, "key.pem", out->key_path);
         code = read_part(store, sha256, "chain.pem", &out->chain_pem, err);
     }
-    return code != CLM_OK ? code
-                          : clm_store_path(store, "bundles", sha256, "key.pem", out->key_path, err);
+    return code;
 }
 
 enum clm_code clm_store_bundle_meta(struct clm_store *store, const char *sha256,
                                     struct clm_json **out_meta, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *root = NULL;
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *holder = clm_json_new_object();
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_STORE_META_MAX);
     const struct clm_json *meta = NULL;
-    enum clm_code code = read_meta(store, sha256, &root, err);
+    enum clm_code code = clm_store_bundle_read(store, sha256, &root, err);
 
     if (code == CLM_OK) {
         code = clm_json_object(root, "meta", &meta, err);
     }
-    for (const struct clm_json *node = clm_json_first(meta); code == CLM_OK && node != NULL;
-         node = clm_json_next(node)) {
-        clm_json_set_copy(holder, clm_json_key(node), node);
-    }
     if (code == CLM_OK) { /* printed and read again: a tree without holes, or NOMEM */
-        code = clm_json_print(holder, false, &text, err);
+        code = clm_json_print(meta, false, &text, err);
     }
     return code != CLM_OK
                ? code

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,15 +9,9 @@
 
 #define LINE_MAX_BYTES 65536u
 
-static enum clm_code history_path(const struct clm_store *store, char *dst, struct clm_err *err)
+static void history_path(const struct clm_store *store, char *dst)
 {
-    return clm_str_fmt(dst, PATH_MAX, err, "%s/history.jsonl", store->dir);
-}
-
-/* A missing file is an empty one. */
-static enum clm_code read_all(const char *path, struct clm_buf *out, struct clm_err *err)
-{
-    return clm_fs_exists(path) ? clm_fs_read(path, out->max, out, err) : CLM_OK;
+    clm_store_path(store, "history.jsonl", NULL, NULL, dst);
 }
 
 /* The younger half, from the start of a line on. */
@@ -24,9 +19,7 @@ static size_t start_of_younger_half(const struct clm_buf *text)
 {
     const uint8_t *end;
 
-    if (text->len <= CLM_STORE_HISTORY_MAX / 2) {
-        return 0;
-    }
+    assert(text->len > CLM_STORE_HISTORY_MAX / 2);
     end =
         memchr(text->data + text->len - CLM_STORE_HISTORY_MAX / 2, '\n', CLM_STORE_HISTORY_MAX / 2);
     return end == NULL ? text->len : (size_t)(end - text->data) + 1;
@@ -65,16 +58,14 @@ enum clm_code clm_store_history_add(struct clm_store *store, const struct clm_js
     CLM_CLEANUP(clm_buf_done)
     struct clm_buf old = CLM_BUF_INIT(CLM_STORE_HISTORY_MAX + LINE_MAX_BYTES);
     char path[PATH_MAX];
-    enum clm_code code = history_path(store, path, err);
+    enum clm_code code = clm_json_print(entry, false, &line, err);
 
-    if (code == CLM_OK) {
-        code = clm_json_print(entry, false, &line, err);
-    }
+    history_path(store, path);
     if (code == CLM_OK) {
         code = clm_buf_add_str(&line, "\n", err);
     }
     if (code == CLM_OK) {
-        code = read_all(path, &old, err);
+        code = clm_store_read_text(path, &old, err);
     }
     return code != CLM_OK ? code : add_line(path, &old, &line, err);
 }
@@ -97,11 +88,10 @@ enum clm_code clm_store_history_list(struct clm_store *store, const char *target
     struct clm_buf text = CLM_BUF_INIT(CLM_STORE_HISTORY_MAX + LINE_MAX_BYTES);
     char path[PATH_MAX];
     size_t end;
-    enum clm_code code = history_path(store, path, err);
+    enum clm_code code;
 
-    if (code == CLM_OK) {
-        code = read_all(path, &text, err);
-    }
+    history_path(store, path);
+    code = clm_store_read_text(path, &text, err);
     if (code != CLM_OK) {
         return code;
     }
@@ -114,8 +104,11 @@ enum clm_code clm_store_history_list(struct clm_store *store, const char *target
         while (start > 0 && data[start - 1] != '\n') {
             start--;
         }
-        if (clm_json_parse(data + start, end - start, LINE_MAX_BYTES, &entry, NULL) == CLM_OK &&
-            clm_json_kind(entry) == CLM_JSON_OBJECT && is_wanted(entry, target)) {
+        code = clm_json_parse(data + start, end - start, LINE_MAX_BYTES, &entry, err);
+        if (code == CLM_E_NOMEM) {
+            return code;
+        }
+        if (code == CLM_OK && clm_json_kind(entry) == CLM_JSON_OBJECT && is_wanted(entry, target)) {
             clm_json_add_copy(out_array, entry);
             n++;
         }

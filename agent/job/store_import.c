@@ -93,10 +93,11 @@ static enum clm_code store_found(struct clm_store *store, const struct found *fo
                                                 .leaf = leaf,
                                                 .leaf_pem = &leaf_pem,
                                                 .chain_pem = &chain_pem};
-    enum clm_code code;
+    bool matches = false;
+    enum clm_code code = clm_cert_matches_key(found->certs, 0, found->key, &matches, err);
 
-    if (!clm_cert_matches_key(found->certs, 0, found->key)) {
-        return CLM_OK; /* nothing that could be gone back to */
+    if (code != CLM_OK || !matches) {
+        return code; /* OK: nothing that could be gone back to */
     }
     code = clm_cert_info(found->certs, 0, leaf, err);
     if (code == CLM_OK) {

@@ -34,12 +34,12 @@ static void sweep_done(struct sweep *sweep)
 }
 
 /* It is written once: its file is as old as it is. */
-static enum clm_code made_at(const char *path, struct timespec *out, struct clm_err *err)
+static enum clm_code made_at(const char *path, struct timespec *out)
 {
     struct stat st;
 
     if (lstat(path, &st) != 0) {
-        return clm_err_sys(err, errno, "key '%s'", path);
+        return clm_err_sys(NULL, errno, "key '%s'", path);
     }
     *out = st.st_mtim;
     return CLM_OK;
@@ -62,6 +62,7 @@ static enum clm_code visit_key(void *arg, const char *name, struct clm_err *err)
     CLM_CLEANUP(clm_store_key_done) struct clm_store_key key = CLM_STORE_KEY_INIT;
     struct sweep *sweep = arg;
     struct waiting_key *one;
+    struct timespec made;
     const char *owner;
     enum clm_code code;
 
@@ -69,6 +70,9 @@ static enum clm_code visit_key(void *arg, const char *name, struct clm_err *err)
         return CLM_OK; /* being written or deleted */
     }
     code = clm_store_key_get(sweep->store, name, &key, NULL);
+    if (code == CLM_OK) {
+        code = made_at(key.key_path, &made);
+    }
     if (code != CLM_OK) { /* it stays as it is */
         return code == CLM_E_NOMEM ? clm_err_set(err, code, "waiting keys") : CLM_OK;
     }
@@ -82,8 +86,9 @@ static enum clm_code visit_key(void *arg, const char *name, struct clm_err *err)
         return clm_err_set(err, CLM_E_NOMEM, "waiting keys");
     }
     one->has_ended = sweep->has_ended(sweep->arg, key.meta);
-    code = clm_str_copy(one->key_ref, sizeof(one->key_ref), name, err);
-    return code == CLM_OK ? made_at(key.key_path, &one->made, err) : code;
+    one->made = made;
+    memcpy(one->key_ref, name, strlen(name) + 1); /* it was a key reference to find */
+    return CLM_OK;
 }
 
 static enum clm_code visit_bundle(void *arg, const char *name, struct clm_err *err)
@@ -97,10 +102,8 @@ static enum clm_code visit_bundle(void *arg, const char *name, struct clm_err *e
     if (name[0] == '.') {
         return CLM_OK;
     }
-    code = clm_store_path(sweep->store, "bundles", name, "meta.json", path, err);
-    if (code == CLM_OK) {
-        code = clm_store_read_json(path, &root, err);
-    }
+    clm_store_path(sweep->store, "bundles", name, "meta.json", path);
+    code = clm_store_read_json(path, &root, err);
     if (code == CLM_OK) {
         code = clm_json_str(root, "key_ref", CLM_KEY_REF_SIZE - 1, &key_ref, err);
     }
@@ -148,9 +151,9 @@ static enum clm_code visit_all(const struct clm_store *store, const char *kind,
                                clm_fs_list_fn visit, struct sweep *sweep, struct clm_err *err)
 {
     char path[PATH_MAX];
-    enum clm_code code = clm_str_fmt(path, sizeof(path), err, "%s/%s", store->dir, kind);
 
-    return code == CLM_OK ? clm_fs_list(path, visit, sweep, err) : code;
+    clm_store_path(store, kind, NULL, NULL, path);
+    return clm_fs_list(path, visit, sweep, err);
 }
 
 enum clm_code clm_store_key_sweep(struct clm_store *store, clm_store_key_ended_fn has_ended,

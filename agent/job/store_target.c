@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,16 +32,13 @@ static void ledger_done(struct ledger *ledger)
     clm_generations_done(&ledger->list);
 }
 
-static enum clm_code target_path(const struct clm_store *store, const char *target,
-                                 const char *file, char *dst, struct clm_err *err)
+static void target_path(const struct clm_store *store, const char *target, const char *file,
+                        char *dst)
 {
     char hash[CLM_SHA256_HEX_SIZE];
 
-    if (!clm_target_id_is_valid(target)) {
-        return clm_err_set(err, CLM_E_INVAL, "not a target id");
-    }
     clm_sha256_hex(target, strlen(target), hash);
-    return clm_store_path(store, "targets", hash, file, dst, err);
+    clm_store_path(store, "targets", hash, file, dst);
 }
 
 /* ---- reading ---- */
@@ -60,9 +58,7 @@ static enum clm_code read_generation(const struct clm_json *obj, struct clm_gene
         code = clm_err_set(err, CLM_E_PARSE, "sha256: not a SHA-256");
     }
     if (code == CLM_OK) {
-        code = clm_str_copy(out->sha256, sizeof(out->sha256), text, err);
-    }
-    if (code == CLM_OK) {
+        memcpy(out->sha256, text, sizeof(out->sha256));
         code = clm_json_str(obj, "origin", 16, &text, err);
     }
     if (code != CLM_OK) {
@@ -77,10 +73,10 @@ static enum clm_code read_list(const struct clm_json *root, struct ledger *out, 
     const struct clm_json *array = NULL;
     enum clm_code code = clm_json_array(root, "generations", GENERATIONS_MAX, &array, err);
 
-    if (code != CLM_OK || clm_json_len(array) == 0) {
+    if (code != CLM_OK) {
         return code;
     }
-    out->list.v = calloc(clm_json_len(array), sizeof(*out->list.v));
+    out->list.v = calloc(clm_json_len(array) + 1, sizeof(*out->list.v));
     if (out->list.v == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "generations");
     }
@@ -102,12 +98,10 @@ static enum clm_code from_json(const struct clm_json *root, struct ledger *out, 
     enum clm_code code = clm_json_int(root, "v", 1, 1, &version, err);
 
     if (code == CLM_OK) {
-        code = clm_json_str(root, "target", CLM_TARGET_ID_SIZE, &target, err);
+        code = clm_json_str(root, "target", sizeof(out->target) - 1, &target, err);
     }
     if (code == CLM_OK) {
-        code = clm_str_copy(out->target, sizeof(out->target), target, err);
-    }
-    if (code == CLM_OK) {
+        memcpy(out->target, target, strlen(target) + 1);
         code = clm_json_int(root, "next", 0, UINT32_MAX - 1, &out->next, err);
     }
     if (code == CLM_OK) {
@@ -140,13 +134,22 @@ static enum clm_code load(const struct clm_store *store, const char *target, str
                           struct clm_err *err)
 {
     char path[PATH_MAX];
-    enum clm_code code = target_path(store, target, "target.json", path, err);
+    enum clm_code code;
 
-    *out = (struct ledger){.next = 1, .installed = NO_VERSION, .before = NO_VERSION};
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->target, sizeof(out->target), target, err);
+    if (!clm_target_id_is_valid(target)) {
+        return clm_err_set(err, CLM_E_INVAL, "not a target id");
     }
-    return code != CLM_OK || !clm_fs_exists(path) ? code : load_path(path, out, err);
+    *out = (struct ledger){.next = 1, .installed = NO_VERSION, .before = NO_VERSION};
+    memcpy(out->target, target, strlen(target));
+    target_path(store, target, "target.json", path);
+    code = load_path(path, out, err);
+    if (code == CLM_E_NOTFOUND) {
+        return CLM_OK;
+    }
+    if (code == CLM_OK && strcmp(out->target, target) != 0) {
+        code = clm_err_set(err, CLM_E_PARSE, "'%s' is of target '%s'", path, out->target);
+    }
+    return code;
 }
 
 /* ---- writing ---- */
@@ -179,14 +182,10 @@ static enum clm_code save(const struct clm_store *store, const struct ledger *le
     }
     code = clm_json_print(root, true, &text, err);
     if (code == CLM_OK) {
-        code = target_path(store, ledger->target, NULL, path, err);
-    }
-    if (code == CLM_OK) {
+        target_path(store, ledger->target, NULL, path);
         code = clm_fs_mkdir(path, 0700, err);
     }
-    if (code == CLM_OK) {
-        code = target_path(store, ledger->target, "target.json", path, err);
-    }
+    target_path(store, ledger->target, "target.json", path);
     return code != CLM_OK ? code : clm_fs_replace(path, text.data, text.len, 0600, err);
 }
 
@@ -224,17 +223,14 @@ static void install(struct ledger *ledger, uint32_t version)
 /* Index of the oldest generation that may go; n if none may. */
 static size_t find_surplus(const struct ledger *ledger)
 {
-    if (ledger->list.n <= ledger->list.retain) {
-        return ledger->list.n;
-    }
-    for (size_t i = 0; i < ledger->list.n; i++) {
-        int64_t version = ledger->list.v[i].version;
+    const struct clm_generations *list = &ledger->list;
+    size_t i = list->n <= list->retain ? list->n : 0;
 
-        if (version != ledger->installed && version != ledger->before) {
-            return i;
-        }
+    while (i < list->n && ((int64_t)list->v[i].version == ledger->installed ||
+                           (int64_t)list->v[i].version == ledger->before)) {
+        i++;
     }
-    return ledger->list.n;
+    return i;
 }
 
 static enum clm_code prune(struct ledger *ledger, struct clm_strs *out_dropped, struct clm_err *err)
@@ -266,29 +262,31 @@ static enum clm_code visit_target(void *arg, const char *name, struct clm_err *e
     CLM_CLEANUP(ledger_done) struct ledger ledger = {0};
     struct owner_search *search = arg;
     char path[PATH_MAX];
-    enum clm_code code = clm_store_path(search->store, "targets", name, "target.json", path, err);
+    enum clm_code code;
 
-    if (code != CLM_OK || !clm_fs_exists(path)) {
-        return code;
+    if (!clm_store_sha256_is_valid(name)) {
+        return CLM_OK; /* nothing of ours */
     }
+    clm_store_path(search->store, "targets", name, "target.json", path);
     code = load_path(path, &ledger, err);
-    if (code != CLM_OK) {
-        return code;
+    if (code != CLM_OK) { /* NOTFOUND: we died before it was written */
+        return code == CLM_E_NOTFOUND ? CLM_OK : code;
     }
-    if (search->ids != NULL && ledger.list.n > 0) {
-        return clm_strs_add(search->ids, ledger.target, err);
+    if (search->ids != NULL) {
+        return ledger.list.n > 0 ? clm_strs_add(search->ids, ledger.target, err) : CLM_OK;
     }
-    search->is_found = search->is_found ||
-                       (search->sha256 != NULL && find_sha256(&ledger, search->sha256) != NULL);
+    if (find_sha256(&ledger, search->sha256) != NULL) {
+        search->is_found = true;
+    }
     return CLM_OK;
 }
 
 static enum clm_code visit_targets(struct owner_search *search, struct clm_err *err)
 {
     char path[PATH_MAX];
-    enum clm_code code = clm_str_fmt(path, sizeof(path), err, "%s/targets", search->store->dir);
 
-    return code != CLM_OK ? code : clm_fs_list(path, visit_target, search, err);
+    clm_store_path(search->store, "targets", NULL, NULL, path);
+    return clm_fs_list(path, visit_target, search, err);
 }
 
 static enum clm_code drop_bundles(const struct clm_store *store, const struct clm_strs *dropped,
@@ -309,30 +307,15 @@ static enum clm_code drop_bundles(const struct clm_store *store, const struct cl
 
 /* ---- public ---- */
 
-static enum clm_code has_bundle(const struct clm_store *store, const char *sha256,
-                                struct clm_err *err)
-{
-    char path[PATH_MAX];
-    enum clm_code code;
-
-    if (!clm_store_sha256_is_valid(sha256)) {
-        return clm_err_set(err, CLM_E_INVAL, "not a SHA-256 of a certificate");
-    }
-    code = clm_store_path(store, "bundles", sha256, "meta.json", path, err);
-    if (code == CLM_OK && !clm_fs_exists(path)) {
-        code = clm_err_set(err, CLM_E_NOTFOUND, "certificate %s is not in the store", sha256);
-    }
-    return code;
-}
-
 enum clm_code clm_store_generation_add(struct clm_store *store, const char *target,
                                        const char *sha256, uint32_t retain, int64_t now_s,
                                        struct clm_err *err)
 {
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *meta = NULL;
     CLM_CLEANUP(ledger_done) struct ledger ledger = {0};
     CLM_CLEANUP(clm_strs_done) struct clm_strs dropped = {0};
     struct clm_generation *g;
-    enum clm_code code = has_bundle(store, sha256, err);
+    enum clm_code code = clm_store_bundle_read(store, sha256, &meta, err);
 
     if (code == CLM_OK) {
         code = load(store, target, &ledger, err);
@@ -370,9 +353,10 @@ enum clm_code clm_store_generation_import(struct clm_store *store, const char *t
     struct clm_generation *g;
     enum clm_code code = load(store, target, &ledger, err);
 
-    if (code != CLM_OK || ledger.list.n > 0) {
+    if (code != CLM_OK) {
         return code;
     }
+    assert(ledger.list.n == 0);
     g = append(&ledger);
     if (g == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "generations");

@@ -83,18 +83,23 @@ static enum clm_code roll_back(struct clm_txn *t, bool must_reload, enum clm_cod
     }
     (void)clm_txn_end(t, CLM_TXN_ROLLED_BACK, code, why);
     clm_txn_back_in_service(t, must_reload);
-    try_to_say(t, CLM_TXN_UNDONE);
-    clean_up(t);
+    if (t->out->result == CLM_TXN_ROLLED_BACK) { /* else: if we die now, recovery reloads again */
+        try_to_say(t, CLM_TXN_UNDONE);
+    }
+    if (t->out->result != CLM_TXN_BLOCKED) {
+        clean_up(t);
+    }
     return t->out->err.code;
 }
 
-static enum clm_code commit(struct clm_txn *t, enum clm_txn_result result, struct clm_err *err)
+/* The new files are there for good: said in the log, then what led there goes. */
+static enum clm_code settle(struct clm_txn *t, enum clm_txn_state state, struct clm_err *err)
 {
     int64_t start_ms = clm_txn_mono_ms(t);
     enum clm_code code;
 
     clm_txn_phase(t, "commit");
-    code = say(t, CLM_TXN_COMMITTED, err);
+    code = say(t, state, err);
     clm_txn_step_done(t, "commit", code == CLM_OK ? "ok" : "failed", start_ms, NULL);
     if (code != CLM_OK) {
         /* On disk or not: nobody knows. The new files work; recovery reads what came of it. */
@@ -104,7 +109,30 @@ static enum clm_code commit(struct clm_txn *t, enum clm_txn_result result, struc
     }
     memcpy(t->out->after_sha256, t->rec.new_leaf, sizeof(t->out->after_sha256));
     clean_up(t);
-    return clm_txn_end(t, result, CLM_OK, NULL);
+    return CLM_OK;
+}
+
+static enum clm_code commit(struct clm_txn *t, enum clm_txn_result result, struct clm_err *err)
+{
+    enum clm_code code = settle(t, CLM_TXN_COMMITTED, err);
+
+    return code == CLM_OK ? clm_txn_end(t, result, CLM_OK, NULL) : code;
+}
+
+/* The server's own test has passed with the new files; what came after did not. Whoever asked to
+ * look at it first finds it as it is; a stop of the host half is no such failure. */
+static enum clm_code leave_or_roll_back(struct clm_txn *t, enum clm_code code, struct clm_err *why)
+{
+    struct clm_err err = {0};
+    enum clm_code settled;
+
+    if (!t->env->leaves_failed || code == CLM_E_CANCELLED || t->log.is_broken) {
+        return roll_back(t, true, code, why);
+    }
+    clm_txn_step_done(t, "rollback", "skipped", clm_txn_mono_ms(t),
+                      "the new files stay in place, as the job asks");
+    settled = settle(t, CLM_TXN_KEPT, &err);
+    return settled == CLM_OK ? clm_txn_end(t, CLM_TXN_LEFT, code, why) : settled;
 }
 
 /* ---- steps ---- */
@@ -146,12 +174,11 @@ static enum clm_code not_proved(struct clm_txn *t, enum clm_code code, struct cl
 {
     if (t->rec.is_old_expired && code != CLM_E_CANCELLED && clm_txn_is_new_served(t)) {
         clm_txn_step_done(t, "rollback", "warning", clm_txn_mono_ms(t),
-                          "the old certificate has expired, so the new one stays: %s",
-                          err != NULL ? err->msg : "");
+                          "the old certificate has expired, so the new one stays: %s", err->msg);
         t->out->is_degraded = true;
         return commit(t, CLM_TXN_SUCCEEDED, err);
     }
-    return roll_back(t, true, code, err);
+    return leave_or_roll_back(t, code, err);
 }
 
 /* Nobody may restart it. A server that reads its files without being told is proved all the same,
@@ -187,7 +214,7 @@ static enum clm_code leave_waiting(struct clm_txn *t, struct clm_err *err)
     enum clm_code code = look_who_serves(t, &result, err);
 
     if (code != CLM_OK) {
-        return roll_back(t, true, code, err);
+        return leave_or_roll_back(t, code, err);
     }
     t->out->is_proved = t->out->n_endpoints > 0 && result == CLM_TXN_SUCCEEDED;
     return commit(t, result, err);
@@ -200,14 +227,15 @@ static enum clm_code after_swap(struct clm_txn *t, struct clm_err *err)
     if (code == CLM_OK) {
         code = not_cancelled(t, err);
     }
-    if (code == CLM_OK && clm_plan_waits(&t->rec.plan)) {
-        return leave_waiting(t, err);
-    }
-    if (code == CLM_OK) {
-        code = timed(t, "reload", reload, err);
-    }
     if (code != CLM_OK) {
         return roll_back(t, true, code, err);
+    }
+    if (clm_plan_waits(&t->rec.plan)) {
+        return leave_waiting(t, err);
+    }
+    code = timed(t, "reload", reload, err);
+    if (code != CLM_OK) {
+        return leave_or_roll_back(t, code, err);
     }
     code = timed(t, "verify", verify, err);
     if (code != CLM_OK) {
@@ -324,6 +352,8 @@ enum clm_code clm_txn_deploy(const struct clm_txn_env *env, const struct clm_pla
 
     start(&t, plan);
     code = deploy(&t, plan, bundle, expect_old_sha256, &own);
+    out->is_interrupted = (out->result == CLM_TXN_FAILED || out->result == CLM_TXN_BLOCKED) &&
+                          clm_txn_is_cancelled(&t);
     if (code != CLM_OK && err != NULL) {
         *err = out->err;
     }

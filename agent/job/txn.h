@@ -53,7 +53,9 @@ struct clm_txn_env {
     const uint32_t *reload_retry_ms;
     size_t n_reload_retry;
     struct clm_secret_source secrets; /* passwords of keystores, keys and managers */
-    uint32_t check_timeout_ms;        /* for CHECK and POST_CHECK programs; 0: 30,000 */
+    bool leaves_failed; /* a reload or proof that fails after the new files passed the server's own
+                           test changes nothing back: LEFT. What is killed is undone all the same */
+    uint32_t check_timeout_ms;  /* for CHECK and POST_CHECK programs; 0: 30,000 */
     uint32_t reload_timeout_ms; /* 0: 90,000 (reliability: systemd's own DefaultTimeoutStartSec) */
 };
 
@@ -62,12 +64,14 @@ enum clm_txn_result {
     CLM_TXN_NOOP,        /* the certificate was installed and served already */
     CLM_TXN_SUCCEEDED,   /* installed, and every counted endpoint serves it */
     CLM_TXN_ROLLED_BACK, /* the old files are in place again; is_proved: and served again */
-    CLM_TXN_BLOCKED, /* cannot be undone now (disk read-only, I/O error): the journal is kept and
-                            the next recovery tries again */
+    CLM_TXN_BLOCKED, /* cannot be undone now (disk read-only, I/O error), or was stopped before the
+                            server was seen with the old files: the journal is kept and the next
+                            recovery tries again */
     CLM_TXN_NEEDS_HUMAN, /* a foreign edit, a lost copy, or the server does not take the old files
                             back: err says what to do */
     CLM_TXN_WAITING,     /* installed and committed; the old certificate is served until somebody
                             restarts the server */
+    CLM_TXN_LEFT,        /* installed, not proved, and left so because env->leaves_failed says it */
     CLM_TXN__COUNT
 };
 
@@ -102,6 +106,7 @@ struct clm_txn_outcome {
         is_degraded; /* SUCCEEDED, but not everything is well: the last step with "warning" says what */
     bool is_proved;         /* the final state was seen on the wire, on every counted endpoint */
     bool is_recovery;       /* made by clm_txn_recover() */
+    bool is_interrupted;    /* FAILED or BLOCKED while `cancelled` said so: no verdict, try again */
     char txid[CLM_ID_SIZE]; /* "txn_<ULID>"; "" if it failed before one was made */
     char target[CLM_TARGET_ID_SIZE];
     char before_sha256[CLM_SHA256_HEX_SIZE]; /* leaf in the target's file; "" if there was none */
@@ -115,8 +120,9 @@ struct clm_txn_outcome {
 
 void clm_txn_outcome_done(struct clm_txn_outcome *outcome); /* for CLM_CLEANUP */
 
+/* Are the new files the ones in place, for good? */
+bool clm_txn_is_in_place(enum clm_txn_result result);
 const char *clm_txn_result_name(enum clm_txn_result result); /* "failed" "noop" "succeeded" ... */
-const char *clm_served_name(enum clm_served served);         /* "new" "old" "other" "nothing" */
 
 /*
  * {"txid","target","result","degraded","proved","recovered","before_sha256","after_sha256",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/job/txn_build.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "agent/base/fs.h"
@@ -112,21 +113,9 @@ enum clm_code clm_txn_secret(const struct clm_secret_source *source, const char 
                : clm_err_set(err, CLM_E_UNSUPPORTED, "nobody is here who knows the password");
 }
 
-bool clm_txn_is_same_chain(const struct clm_cert_chain *a, const struct clm_cert_chain *b)
+enum clm_code clm_txn_if_there(enum clm_code code, struct clm_err *err)
 {
-    size_t n = clm_cert_chain_count(a);
-
-    for (size_t i = 0; i < n && n == clm_cert_chain_count(b); i++) {
-        size_t a_len = 0;
-        size_t b_len = 0;
-        const uint8_t *a_der = clm_cert_chain_der(a, i, &a_len);
-        const uint8_t *b_der = clm_cert_chain_der(b, i, &b_len);
-
-        if (a_len != b_len || memcmp(a_der, b_der, a_len) != 0) {
-            return false;
-        }
-    }
-    return n == clm_cert_chain_count(b);
+    return code == CLM_E_NOMEM ? clm_err_set(err, code, "content of a file") : CLM_OK;
 }
 
 /* The public halves are equal, so the private ones are. */
@@ -135,7 +124,7 @@ bool clm_txn_is_same_key(const struct clm_key *a, const struct clm_key *b)
     char of_a[CLM_SHA256_HEX_SIZE];
     char of_b[CLM_SHA256_HEX_SIZE];
 
-    return a != NULL && b != NULL && clm_key_spki_sha256_hex(a, of_a, NULL) == CLM_OK &&
+    return clm_key_spki_sha256_hex(a, of_a, NULL) == CLM_OK &&
            clm_key_spki_sha256_hex(b, of_b, NULL) == CLM_OK && strcmp(of_a, of_b) == 0;
 }
 
@@ -182,9 +171,12 @@ static bool find_key_text(const struct clm_buf *data, const char **out_text, siz
         if (clm_str_ends(block.label, "PRIVATE KEY")) {
             const char *begin = strstr(before, "-----BEGIN ");
 
+            if (begin == NULL) {
+                return false; /* behind a NUL */
+            }
             *out_text = begin;
-            *out_len = begin != NULL ? (size_t)(text - begin) : 0;
-            return begin != NULL;
+            *out_len = (size_t)(text - begin);
+            return true;
         }
         before = text;
     }
@@ -254,21 +246,20 @@ static enum clm_code apart_pem(const struct clm_txn_maker *maker, const struct c
                                struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
-    enum clm_code code = CLM_OK;
+    enum clm_code code =
+        clm_txn_if_there(clm_cert_chain_from_pem(data->data, data->len, &out->chain, NULL), err);
 
-    if (clm_cert_chain_from_pem(data->data, data->len, &out->chain, NULL) != CLM_OK) {
-        out->chain = NULL;
+    if (code != CLM_OK || !with_key) {
+        return code;
     }
-    if (with_key) {
-        code = clm_txn_secret(&maker->secrets, maker->plan->deployer, step->key_password, &password,
-                              err);
-    }
-    if (code == CLM_OK && with_key &&
-        clm_key_from_pem_password(data->data, data->len, password.len > 0 ? &password : NULL,
-                                  &out->key, NULL) != CLM_OK) {
-        out->key = NULL;
-    }
-    return code;
+    code =
+        clm_txn_secret(&maker->secrets, maker->plan->deployer, step->key_password, &password, err);
+    return code != CLM_OK
+               ? code
+               : clm_txn_if_there(clm_key_from_pem_password(data->data, data->len,
+                                                            password.len > 0 ? &password : NULL,
+                                                            &out->key, NULL),
+                                  err);
 }
 
 /* ---- DER ---- */
@@ -291,17 +282,15 @@ static enum clm_code apart_der(const struct clm_txn_maker *maker, const struct c
                                const struct clm_buf *data, bool with_key, struct clm_txn_parts *out,
                                struct clm_err *err)
 {
+    enum clm_code code = CLM_OK;
+
     (void)maker;
-    (void)err;
-    if (step->content == CLM_CONTENT_LEAF &&
-        clm_cert_chain_from_der(data->data, data->len, &out->chain, NULL) != CLM_OK) {
-        out->chain = NULL;
+    if (step->content == CLM_CONTENT_LEAF) {
+        code = clm_cert_chain_from_der(data->data, data->len, &out->chain, NULL);
+    } else if (with_key) {
+        code = clm_key_from_der(data->data, data->len, &out->key, NULL);
     }
-    if (with_key && step->content == CLM_CONTENT_KEY &&
-        clm_key_from_der(data->data, data->len, &out->key, NULL) != CLM_OK) {
-        out->key = NULL;
-    }
-    return CLM_OK;
+    return clm_txn_if_there(code, err);
 }
 
 /* ---- PKCS#7 ---- */
@@ -345,16 +334,19 @@ static enum clm_code apart_pkcs7(const struct clm_txn_maker *maker, const struct
                                  const struct clm_buf *data, bool with_key,
                                  struct clm_txn_parts *out, struct clm_err *err)
 {
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
+    enum clm_code code = clm_pkcs7_read(data->data, data->len, &chain, NULL);
+
     (void)maker;
     (void)step;
     (void)with_key;
-    (void)err;
-    if (clm_pkcs7_read(data->data, data->len, &out->chain, NULL) != CLM_OK ||
-        clm_cert_chain_sort(out->chain, NULL) != CLM_OK) {
-        clm_cert_chain_free(out->chain);
-        out->chain = NULL;
+    if (code == CLM_OK) {
+        code = clm_cert_chain_sort(chain, NULL);
     }
-    return CLM_OK;
+    if (code == CLM_OK) {
+        out->chain = CLM_STEAL(chain);
+    }
+    return clm_txn_if_there(code, err);
 }
 
 /* ---- text ---- */
@@ -369,8 +361,8 @@ static enum clm_code build_edit(const struct clm_step *step, const struct clm_bu
     for (size_t i = 0; code == CLM_OK && i < step->n_edits; i++) {
         const struct clm_text_edit *edit = &step->edits[i];
 
-        if (edit->offset < at || edit->offset > old->len ||
-            edit->len > old->len - (size_t)edit->offset) {
+        assert(edit->offset >= at);
+        if (edit->offset > old->len || edit->len > old->len - (size_t)edit->offset) {
             return clm_err_set(err, CLM_E_INVAL, "edit %zu lies outside the file", i + 1);
         }
         code = clm_buf_add(out, old->data + at, (size_t)edit->offset - at, err);
@@ -382,7 +374,7 @@ static enum clm_code build_edit(const struct clm_step *step, const struct clm_bu
     return code == CLM_OK ? clm_buf_add(out, old->data + at, old->len - at, err) : code;
 }
 
-/* ---- the table ---- */
+/* ---- the table: every format ---- */
 
 static const struct {
     enum clm_code (*build)(const struct clm_txn_maker *maker, const struct clm_step *step,
@@ -390,7 +382,7 @@ static const struct {
     enum clm_code (*apart)(const struct clm_txn_maker *maker, const struct clm_step *step,
                            const struct clm_buf *data, bool with_key, struct clm_txn_parts *out,
                            struct clm_err *err);
-} formats[CLM_FORMAT__COUNT] = {
+} formats[] = {
     [CLM_FORMAT_PEM] = {build_pem, apart_pem},
     [CLM_FORMAT_DER] = {build_der, apart_der},
     [CLM_FORMAT_PKCS7] = {build_pkcs7, apart_pkcs7},
@@ -399,6 +391,7 @@ static const struct {
     [CLM_FORMAT_JKS] = {clm_txn_build_keystore, clm_txn_apart_keystore},
     [CLM_FORMAT_JCEKS] = {clm_txn_build_keystore, clm_txn_apart_keystore},
 };
+_Static_assert(CLM_ARRAY_LEN(formats) == CLM_FORMAT__COUNT, "a format that nobody writes");
 
 static enum clm_code check_old(const struct clm_step *step, const struct clm_buf *old,
                                struct clm_err *err)
@@ -428,12 +421,8 @@ enum clm_code clm_txn_build(const struct clm_txn_maker *maker, const struct clm_
         return code;
     }
     if (step->content == CLM_CONTENT_EDIT) {
-        return old != NULL ? build_edit(step, old, out, err)
-                           : clm_err_set(err, CLM_E_CONFLICT, "there is nothing to edit");
-    }
-    if (formats[step->format].build == NULL) {
-        return clm_err_set(err, CLM_E_UNSUPPORTED, "format %s cannot be written",
-                           clm_file_format_name(step->format));
+        assert(old != NULL); /* an edit says what it expects */
+        return build_edit(step, old, out, err);
     }
     code = formats[step->format].build(maker, step, old, out, err);
     if (code == CLM_OK && out->len == 0) {
@@ -449,8 +438,7 @@ enum clm_code clm_txn_take_apart(const struct clm_txn_maker *maker, const struct
                                  struct clm_txn_parts *out, struct clm_err *err)
 {
     *out = (struct clm_txn_parts){0};
-    if (step->content == CLM_CONTENT_EDIT || step->format >= CLM_FORMAT__COUNT ||
-        formats[step->format].apart == NULL || data->len == 0) {
+    if (step->content == CLM_CONTENT_EDIT || data->len == 0) {
         return CLM_OK;
     }
     return formats[step->format].apart(maker, step, data, with_key, out, err);

@@ -87,7 +87,8 @@ CLM_MUST_USE enum clm_code clm_txn_apart_keystore(const struct clm_txn_maker *ma
 CLM_MUST_USE enum clm_code clm_txn_secret(const struct clm_secret_source *source,
                                           const char *deployer, const char *ref,
                                           struct clm_buf *out, struct clm_err *err);
-bool clm_txn_is_same_chain(const struct clm_cert_chain *a, const struct clm_cert_chain *b);
+/* What cannot be read out of a file is not there; missing memory alone says nothing: NOMEM. */
+CLM_MUST_USE enum clm_code clm_txn_if_there(enum clm_code code, struct clm_err *err);
 bool clm_txn_is_same_key(const struct clm_key *a, const struct clm_key *b);
 
 #endif

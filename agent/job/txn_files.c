@@ -3,6 +3,7 @@
  * What the transaction does to the targets' directories: stage, swap, undo, sweep. Everything is
  * relative to a directory descriptor, and every name it creates or removes stands in the record.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,11 +11,15 @@
 #include "agent/crypto/hash.h"
 #include "agent/job/txn_int.h"
 
+/* Without one its directory is gone, or something else has its place: clm_txn_preflight() and
+ * clm_txn_is_all_new() open all others. */
+static bool has_place(const struct clm_txn_file *file)
+{
+    return file->place.dir_fd >= 0;
+}
+
 static enum clm_code open_place(struct clm_txn_file *file, struct clm_err *err)
 {
-    if (file->place.dir_fd >= 0) {
-        return CLM_OK;
-    }
     return clm_fsat_open_real(file->dir, file->name, &file->place, err);
 }
 
@@ -67,6 +72,13 @@ static enum clm_code see_target(const struct clm_txn_file *file, enum clm_seen *
     return code;
 }
 
+/* No such directory, or a symlink or a file instead of it, or of one above it. */
+static bool is_gone(enum clm_code code, const struct clm_err *err)
+{
+    return code == CLM_E_NOTFOUND || code == CLM_E_CONFLICT ||
+           (code == CLM_E_IO && err->sys_errno == ENOTDIR);
+}
+
 enum clm_code clm_txn_is_all_new(struct clm_txn *t, bool *out_all_new, struct clm_err *err)
 {
     *out_all_new = t->rec.n_files > 0;
@@ -75,8 +87,8 @@ enum clm_code clm_txn_is_all_new(struct clm_txn *t, bool *out_all_new, struct cl
         enum clm_seen seen = CLM_SEEN_MISSING;
         enum clm_code code = open_place(file, err);
 
-        if (code == CLM_E_NOTFOUND) {
-            code = CLM_OK; /* the directory is gone */
+        if (is_gone(code, err)) {
+            code = CLM_OK;
         } else if (code == CLM_OK) {
             code = see_target(file, &seen, err);
         }
@@ -205,6 +217,16 @@ enum clm_code clm_txn_swap(struct clm_txn *t, struct clm_err *err)
 
 /* ---- undo ---- */
 
+/* What came out from under the target's name is no file of ours, and could not go back there. */
+static enum clm_code kept_aside(const struct clm_txn_file *file, const char *name,
+                                struct clm_err *err)
+{
+    return clm_err_set(err, CLM_E_CONFLICT,
+                       "'%s/%s' was changed by someone else meanwhile; the change is in '%s' "
+                       "beside it",
+                       file->dir, file->name, name);
+}
+
 /* Exchanged back; what comes out must be ours, else somebody edited it in this instant. */
 static enum clm_code exchange_back(const struct clm_txn_file *file, const char *with,
                                    struct clm_err *err)
@@ -216,9 +238,9 @@ static enum clm_code exchange_back(const struct clm_txn_file *file, const char *
     if (code == CLM_OK) {
         code = see(file, with, &out_came, NULL, err);
     }
-    if (code == CLM_OK && out_came != CLM_SEEN_NEW) {
+    if (code == CLM_OK && out_came != CLM_SEEN_NEW) { /* not UNSUPPORTED, whatever it says now */
         code = clm_fsat_exchange(fd, with, file->name, err);
-        return code != CLM_OK ? code : foreign(file, err);
+        return code != CLM_OK ? kept_aside(file, with, err) : foreign(file, err);
     }
     return code;
 }
@@ -280,7 +302,7 @@ static enum clm_code remove_new(const struct clm_txn_file *file, struct clm_err 
     }
     if (code == CLM_OK && seen != CLM_SEEN_NEW) {
         code = clm_fsat_rename_new(fd, file->back, file->name, err);
-        return code != CLM_OK ? code : foreign(file, err);
+        return code != CLM_OK ? kept_aside(file, file->back, err) : foreign(file, err);
     }
     return code;
 }
@@ -295,6 +317,7 @@ static enum clm_code undo_one(const struct clm_txn *t, size_t i, enum clm_undo u
     switch (undo) {
     case CLM_UNDO_KEEP:
     case CLM_UNDO_LEAVE:
+    case CLM_UNDO_STOP: /* not after decide() */
         return CLM_OK;
     case CLM_UNDO_EXCHANGE:
         code = exchange_back(file, file->temp, err);
@@ -314,9 +337,6 @@ static enum clm_code undo_one(const struct clm_txn *t, size_t i, enum clm_undo u
     case CLM_UNDO_REMOVE:
         code = remove_new(file, err);
         break;
-    case CLM_UNDO_STOP:
-    case CLM_UNDO__COUNT:
-        return clm_err_set(err, CLM_E_BUG, "no way back for '%s/%s'", file->dir, file->name);
     }
     return code != CLM_OK ? code : sync_place(file, err);
 }
@@ -326,23 +346,30 @@ static enum clm_code decide(struct clm_txn *t, size_t i, enum clm_undo *out, str
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf copy = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
     struct clm_txn_file *file = &t->rec.files[i];
+    const char *beside = file->temp;
     enum clm_seen target = CLM_SEEN_MISSING;
     enum clm_seen temp = CLM_SEEN_MISSING;
-    enum clm_code code = open_place(file, err);
+    enum clm_code code;
 
-    if (code == CLM_E_NOTFOUND) {
-        return clm_err_set(err, CLM_E_CONFLICT, "directory '%s' is gone", file->dir);
+    if (!has_place(file)) {
+        return clm_err_set(err, CLM_E_CONFLICT,
+                           "directory '%s' is gone, or something else has its place", file->dir);
     }
+    code = see_target(file, &target, err);
     if (code == CLM_OK) {
-        code = see_target(file, &target, err);
+        code = see(file, beside, &temp, NULL, err);
     }
-    if (code == CLM_OK) {
-        code = see(file, file->temp, &temp, NULL, err);
+    if (code == CLM_OK && target == CLM_SEEN_OLD && temp != CLM_SEEN_FOREIGN) {
+        beside = file->back; /* what an undo that was cut short took away may be there as well */
+        code = see(file, beside, &temp, NULL, err);
     }
     if (code != CLM_OK) {
         return code;
     }
     *out = clm_txn_undo_rule(file->old_absent, target, temp);
+    if (*out == CLM_UNDO_STOP && target == CLM_SEEN_OLD) {
+        return kept_aside(file, beside, err);
+    }
     if (*out == CLM_UNDO_STOP) {
         return clm_err_set(err, CLM_E_CONFLICT,
                            "'%s/%s' was changed by someone else after the new certificate was put "
@@ -356,14 +383,12 @@ static enum clm_code sweep_one(struct clm_txn_file *file, struct clm_err *err)
 {
     enum clm_seen temp = CLM_SEEN_MISSING;
     enum clm_seen back = CLM_SEEN_MISSING;
-    enum clm_code code = open_place(file, err);
+    enum clm_code code;
 
-    if (code == CLM_E_NOTFOUND) {
-        return CLM_OK; /* its directory is gone, and ours with it */
+    if (!has_place(file)) {
+        return CLM_OK; /* and what was ours in it */
     }
-    if (code == CLM_OK) {
-        code = see(file, file->temp, &temp, NULL, err);
-    }
+    code = see(file, file->temp, &temp, NULL, err);
     if (code == CLM_OK) {
         code = see(file, file->back, &back, NULL, err);
     }

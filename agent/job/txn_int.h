@@ -44,7 +44,8 @@ CLM_MUST_USE enum clm_code clm_txn_journal_publish(struct clm_txn *t, struct clm
 /* Reads record and log of <dir>/txn/<name>. Errors: PARSE damaged; IO, PERM. */
 CLM_MUST_USE enum clm_code clm_txn_journal_load(struct clm_txn *t, const char *name,
                                                 struct clm_err *err);
-/* The transaction is over: out of the way by one rename, then deleted. */
+/* The transaction is over: out of the way by one rename, then deleted. On error t->journal is "" if
+ * it is out of the way: what is left is swept at the next start. */
 CLM_MUST_USE enum clm_code clm_txn_journal_retire(struct clm_txn *t, struct clm_err *err);
 /* Kept for a human, out of the way of everybody else. */
 CLM_MUST_USE enum clm_code clm_txn_journal_quarantine(struct clm_txn *t, struct clm_err *err);
@@ -100,8 +101,8 @@ bool clm_txn_may_be_slow(const struct clm_txn *t);
 
 /* ---- txn_serve.c: handshakes ---- */
 
-/* Nothing was reloaded: looks at each endpoint. out_new: every counted one shows the new leaf
- * already. Errors: VERIFY one that worked shows neither the old nor the new leaf. */
+/* Nothing was reloaded: looks at each endpoint, of which there is one. out_new: every counted one
+ * shows the new leaf already. Errors: VERIFY one that worked shows neither the old nor the new leaf. */
 CLM_MUST_USE enum clm_code clm_txn_look_quietly(struct clm_txn *t, bool *out_new,
                                                 struct clm_err *err);
 /* One handshake with each endpoint of the record; decides which are counted. */
@@ -110,7 +111,8 @@ CLM_MUST_USE enum clm_code clm_txn_baseline(struct clm_txn *t, struct clm_err *e
  * deadline_ms. Fills `after` or `rollback` in the outcome. Errors: VERIFY, CANCELLED. */
 CLM_MUST_USE enum clm_code clm_txn_verify(struct clm_txn *t, bool is_rollback, uint32_t deadline_ms,
                                           struct clm_err *err);
-/* The files are back: reload with retries, prove, and set ROLLED_BACK or NEEDS_HUMAN. */
+/* The files are back: reload with retries, prove, and set ROLLED_BACK or NEEDS_HUMAN. BLOCKED: it was
+ * stopped (at a shutdown nobody reloads any more); the journal has to stay for the next start. */
 void clm_txn_back_in_service(struct clm_txn *t, bool must_reload);
 enum clm_served clm_txn_classify(const struct clm_txn *t, const struct clm_txn_endpoint *e,
                                  const struct clm_observation *seen);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +15,24 @@
 #define DONE       "txn.done"
 #define QUARANTINE "quarantine"
 #define NAMES_MAX  1000 /* journals; there is one, unless disks fail */
+/* Bytes of a state directory's path: whatever lies in a journal can be named. A directory is listed
+ * with names of up to NAME_MAX bytes. */
+#define DIR_MAX (PATH_MAX - 2 * NAME_MAX)
 
-static enum clm_code below(const char *dir, const char *name, char *dst, struct clm_err *err)
+static enum clm_code check_dir(const char *dir, struct clm_err *err)
 {
-    return clm_str_fmt(dst, PATH_MAX, err, "%s/%s", dir, name);
+    return strlen(dir) <= DIR_MAX
+               ? CLM_OK
+               : clm_err_set(err, CLM_E_LIMIT, "the state directory's path is longer than %d bytes",
+                             DIR_MAX);
+}
+
+/* dst: PATH_MAX bytes. dir has passed check_dir(), or is a journal in one that has. */
+static void below(const char *dir, const char *name, char *dst)
+{
+    int len = snprintf(dst, PATH_MAX, "%s/%s", dir, name);
+
+    assert(len > 0 && len < PATH_MAX);
 }
 
 enum clm_code clm_txn_show_endpoints(struct clm_txn *t, struct clm_err *err)
@@ -42,24 +58,27 @@ enum clm_code clm_txn_journal_tidy(const char *dir, struct clm_err *err)
     static const char *const swept[] = {PREP, DONE};
     static const char *const kept[] = {LIVE, QUARANTINE};
     char path[PATH_MAX];
-    enum clm_code code = CLM_OK;
+    enum clm_code code = check_dir(dir, err);
 
     for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(swept); i++) {
-        code = below(dir, swept[i], path, err);
-        code = code != CLM_OK ? code : clm_fs_remove_dir(path, err);
+        below(dir, swept[i], path);
+        code = clm_fs_remove_dir(path, err);
     }
     for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(kept); i++) {
-        code = below(dir, kept[i], path, err);
-        code = code != CLM_OK ? code : clm_fs_mkdir(path, 0700, err);
+        below(dir, kept[i], path);
+        code = clm_fs_mkdir(path, 0700, err);
     }
     return code;
 }
 
 /* ---- publishing ---- */
 
-static enum clm_code copy_path(const char *journal, size_t i, char *dst, struct clm_err *err)
+static void copy_path(const char *journal, size_t i, char *dst)
 {
-    return clm_str_fmt(dst, PATH_MAX, err, "%s/old.%zu", journal, i);
+    char name[32];
+
+    (void)snprintf(name, sizeof(name), "old.%zu", i);
+    below(journal, name, dst);
 }
 
 static enum clm_code read_copy(const char *journal, size_t i, const struct clm_txn_file *file,
@@ -67,16 +86,16 @@ static enum clm_code read_copy(const char *journal, size_t i, const struct clm_t
 {
     char path[PATH_MAX];
     char sha256[CLM_SHA256_HEX_SIZE];
-    enum clm_code code = copy_path(journal, i, path, err);
+    enum clm_code code;
 
-    if (code == CLM_OK) {
-        code = clm_fs_read(path, CLM_TXN_FILE_MAX, out, err);
+    copy_path(journal, i, path);
+    code = clm_fs_read(path, CLM_TXN_FILE_MAX, out, err);
+    if (code == CLM_E_NOTFOUND || code == CLM_E_LIMIT) {
+        return clm_err_set(err, CLM_E_CONFLICT, "the copy of '%s/%s' is lost", file->dir,
+                           file->name);
     }
     if (code != CLM_OK) {
-        return code == CLM_E_NOTFOUND || code == CLM_E_LIMIT
-                   ? clm_err_set(err, CLM_E_CONFLICT, "the copy of '%s/%s' is lost", file->dir,
-                                 file->name)
-                   : code;
+        return code;
     }
     clm_sha256_hex(out->data, out->len, sha256);
     if (strcmp(sha256, file->old_version.sha256) != 0) {
@@ -97,10 +116,8 @@ static enum clm_code write_copy(const char *journal, size_t i, const struct clm_
     if (file->old_absent) {
         return CLM_OK;
     }
-    code = copy_path(journal, i, path, err);
-    if (code == CLM_OK) {
-        code = clm_fs_create(path, file->old_data.data, file->old_data.len, 0600, err);
-    }
+    copy_path(journal, i, path);
+    code = clm_fs_create(path, file->old_data.data, file->old_data.len, 0600, err);
     return code != CLM_OK ? code : read_copy(journal, i, file, &again, err);
 }
 
@@ -116,12 +133,10 @@ static enum clm_code write_record(const struct clm_txn *t, const char *journal, 
         /* What recovery could not read must not be started. */
         code = clm_txn_record_decode((const char *)text.data, text.len, &again, err);
         if (code == CLM_E_PARSE) {
-            code = clm_err_wrap(err, code, "the plan cannot be journaled");
+            (void)clm_err_wrap(err, code, "the plan cannot be journaled");
         }
     }
-    if (code == CLM_OK) {
-        code = below(journal, "plan", path, err);
-    }
+    below(journal, "plan", path);
     return code != CLM_OK ? code : clm_fs_create(path, text.data, text.len, 0600, err);
 }
 
@@ -138,9 +153,7 @@ static enum clm_code fill_prep(struct clm_txn *t, const char *prep, struct clm_e
         code = write_record(t, prep, err);
     }
     if (code == CLM_OK) {
-        code = below(prep, "log", path, err);
-    }
-    if (code == CLM_OK) {
+        below(prep, "log", path);
         code = clm_txn_log_create(path, t->rec.txid, io->now_s(io->ctx) * 1000, err);
     }
     return code != CLM_OK ? code : clm_fs_sync_dir(prep, err);
@@ -149,26 +162,24 @@ static enum clm_code fill_prep(struct clm_txn *t, const char *prep, struct clm_e
 static enum clm_code open_log(struct clm_txn *t, struct clm_err *err)
 {
     char path[PATH_MAX];
-    enum clm_code code = below(t->journal, "log", path, err);
 
-    return code != CLM_OK ? code : clm_txn_log_open(path, t->rec.txid, &t->log, err);
+    below(t->journal, "log", path);
+    return clm_txn_log_open(path, t->rec.txid, &t->log, err);
 }
 
 enum clm_code clm_txn_journal_publish(struct clm_txn *t, struct clm_err *err)
 {
+    char dir[PATH_MAX];
     char prep[PATH_MAX];
     char live[PATH_MAX];
     enum clm_code code = clm_txn_journal_tidy(t->env->dir, err);
 
-    if (code == CLM_OK) {
-        code = below(t->env->dir, PREP, prep, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_fmt(live, sizeof(live), err, "%s/" LIVE "/%s", t->env->dir, t->rec.txid);
-    }
     if (code != CLM_OK) {
         return code;
     }
+    below(t->env->dir, PREP, prep);
+    below(t->env->dir, LIVE, dir);
+    below(dir, t->rec.txid, live);
     code = fill_prep(t, prep, err);
     if (code == CLM_OK) {
         code = clm_fs_rename(prep, live, err);
@@ -188,15 +199,12 @@ enum clm_code clm_txn_journal_load(struct clm_txn *t, const char *name, struct c
     CLM_CLEANUP(clm_buf_done)
     struct clm_buf text = CLM_BUF_INIT(CLM_TXN_RECORD_MAX + 64);
     char path[PATH_MAX];
-    enum clm_code code =
-        clm_str_fmt(t->journal, sizeof(t->journal), err, "%s/" LIVE "/%s", t->env->dir, name);
+    enum clm_code code;
 
-    if (code == CLM_OK) {
-        code = below(t->journal, "plan", path, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_fs_read(path, CLM_TXN_RECORD_MAX + 64, &text, err);
-    }
+    below(t->env->dir, LIVE, path);
+    below(path, name, t->journal);
+    below(t->journal, "plan", path);
+    code = clm_fs_read(path, CLM_TXN_RECORD_MAX + 64, &text, err);
     if (code == CLM_OK) {
         code = clm_txn_record_decode(clm_buf_str(&text), text.len, &t->rec, err);
     }
@@ -233,9 +241,10 @@ static int by_name(const void *a, const void *b)
 enum clm_code clm_txn_journal_names(const char *dir, struct clm_strs *out, struct clm_err *err)
 {
     char path[PATH_MAX];
-    enum clm_code code = below(dir, LIVE, path, err);
+    enum clm_code code = check_dir(dir, err);
 
     if (code == CLM_OK) {
+        below(dir, LIVE, path);
         code = clm_fs_list(path, add_name, out, err);
     }
     if (code == CLM_OK && out->n > 1) {
@@ -265,7 +274,11 @@ enum clm_code clm_txn_journal_is_free(struct clm_txn *t, struct clm_err *err)
     for (size_t i = 0; code == CLM_OK && i < names.n; i++) {
         CLM_CLEANUP(clm_txn_done) struct clm_txn other = {.env = t->env, .log = CLM_TXN_LOG_INIT};
 
-        if (clm_txn_journal_load(&other, names.v[i], NULL) != CLM_OK) {
+        code = clm_txn_journal_load(&other, names.v[i], err);
+        if (code == CLM_E_NOMEM) {
+            return code;
+        }
+        if (code != CLM_OK) {
             return clm_err_set(err, CLM_E_CONFLICT,
                                "journal '%s' of an earlier deployment cannot be read; run: clmbot "
                                "recover",
@@ -289,34 +302,31 @@ enum clm_code clm_txn_journal_retire(struct clm_txn *t, struct clm_err *err)
     char done[PATH_MAX];
     enum clm_code code;
 
-    if (t->journal[0] == '\0') {
-        return CLM_OK;
-    }
     clm_txn_log_close(&t->log);
-    code = below(t->env->dir, DONE, done, err);
-    if (code == CLM_OK) {
-        code = clm_fs_remove_dir(done, err);
-    }
+    below(t->env->dir, DONE, done);
+    code = clm_fs_remove_dir(done, err);
     if (code == CLM_OK) {
         code = clm_fs_rename(t->journal, done, err);
+        /* Moved, perhaps not for good: should it be there again, recovery does the same again. */
+        if (!clm_fs_exists(t->journal)) {
+            t->journal[0] = '\0';
+        }
     }
-    if (code != CLM_OK) {
-        return code;
-    }
-    t->journal[0] = '\0';
-    return clm_fs_remove_dir(done, err);
+    return code != CLM_OK ? code : clm_fs_remove_dir(done, err);
 }
 
 enum clm_code clm_txn_journal_quarantine(struct clm_txn *t, struct clm_err *err)
 {
+    char dir[PATH_MAX];
     char path[PATH_MAX];
     const char *name = strrchr(t->journal, '/');
     enum clm_code code;
 
-    if (name == NULL) {
-        return CLM_OK;
-    }
+    assert(name != NULL); /* it was published, or loaded */
     clm_txn_log_close(&t->log);
-    code = clm_str_fmt(path, sizeof(path), err, "%s/" QUARANTINE "%s", t->env->dir, name);
-    return code != CLM_OK ? code : clm_fs_rename(t->journal, path, err);
+    below(t->env->dir, QUARANTINE, dir);
+    below(dir, name + 1, path);
+    code = clm_fs_rename(t->journal, path, err);
+    /* Moved, perhaps not for good: should it be there again, recovery calls the human again. */
+    return clm_fs_exists(t->journal) ? code : CLM_OK;
 }

@@ -90,24 +90,25 @@ static enum clm_code open_bytes(struct opened *o, const struct clm_step *step,
     return code == CLM_OK ? find_entry(o, step, err) : code;
 }
 
+static bool is_same_der(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+    return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
 static bool has_chain(const struct opened *o, const struct clm_cert_chain *chain)
 {
     size_t n = clm_cert_chain_count(chain);
+    bool same = clm_keystore_entry(o->store, o->i)->n_certs == n;
 
-    if (clm_keystore_entry(o->store, o->i)->n_certs != n) {
-        return false;
-    }
-    for (size_t k = 0; k < n; k++) {
+    for (size_t k = 0; same && k < n; k++) {
         size_t have_len = 0;
         size_t want_len = 0;
         const uint8_t *have = clm_keystore_cert_der(o->store, o->i, k, &have_len);
         const uint8_t *want = clm_cert_chain_der(chain, k, &want_len);
 
-        if (have == NULL || have_len != want_len || memcmp(have, want, want_len) != 0) {
-            return false;
-        }
+        same = is_same_der(have, have_len, want, want_len);
     }
-    return true;
+    return same;
 }
 
 /* Exactly this key and chain, to be opened with exactly these passwords. */
@@ -136,7 +137,7 @@ static bool is_same_entry(const struct clm_keystore *a, const struct clm_keystor
         const uint8_t *x_der = clm_keystore_cert_der(a, i, k, &x_len);
         const uint8_t *y_der = clm_keystore_cert_der(b, i, k, &y_len);
 
-        same = x_len == y_len && memcmp(x_der, y_der, x_len) == 0;
+        same = is_same_der(x_der, x_len, y_der, y_len);
     }
     return same;
 }
@@ -197,13 +198,12 @@ static enum clm_code put(const struct clm_txn_maker *maker, const struct clm_ste
     const char *name = step->alias[0] != '\0' ? step->alias : NEW_ALIAS;
     enum clm_code code;
 
+    _Static_assert(sizeof(step->alias) <= sizeof(alias), "a step's alias fits");
     if (o->is_found) {
         name = clm_keystore_entry(o->store, o->i)->alias;
     }
-    code = clm_str_copy(alias, sizeof(alias), name, err);
-    if (code == CLM_OK) {
-        code = clm_keystore_put_key(o->store, maker->rng, &what, err);
-    }
+    memcpy(alias, name, strlen(name) + 1); /* the entry itself changes meanwhile */
+    code = clm_keystore_put_key(o->store, maker->rng, &what, err);
     if (code == CLM_OK) {
         code = clm_keystore_write(o->store, maker->rng, &o->password, out, err);
     }
@@ -245,11 +245,9 @@ enum clm_code clm_txn_apart_keystore(const struct clm_txn_maker *maker, const st
     if (code != CLM_OK || !o.is_found) {
         return code;
     }
-    if (clm_keystore_chain(o.store, o.i, &out->chain, NULL) != CLM_OK) {
-        out->chain = NULL;
-    }
-    if (with_key && clm_keystore_key(o.store, o.i, entry_password(&o), &out->key, NULL) != CLM_OK) {
-        out->key = NULL;
-    }
-    return CLM_OK;
+    code = clm_txn_if_there(clm_keystore_chain(o.store, o.i, &out->chain, NULL), err);
+    return code != CLM_OK || !with_key
+               ? code
+               : clm_txn_if_there(
+                     clm_keystore_key(o.store, o.i, entry_password(&o), &out->key, NULL), err);
 }

@@ -20,20 +20,29 @@ static const char *const state_names[CLM_TXN_STATE__COUNT] = {
     [CLM_TXN_SWAPPING] = "swapping", [CLM_TXN_SWAPPED] = "swapped",
     [CLM_TXN_RELOADED] = "reloaded", [CLM_TXN_COMMITTED] = "committed",
     [CLM_TXN_UNDOING] = "undoing",   [CLM_TXN_UNDONE] = "undone",
+    [CLM_TXN_KEPT] = "kept",
 };
 
-/* Which states may follow: a bit each. A state may be repeated by a recovery that died. */
+/* Which states may follow: a bit each. A state may be repeated by a recovery that died. Without a
+ * reload nothing is between SWAPPED and the end. */
 #define BIT(s) (1u << (unsigned)(s))
 static const unsigned followers[CLM_TXN_STATE__COUNT] = {
     [CLM_TXN_NONE] = BIT(CLM_TXN_PREPARED),
     [CLM_TXN_PREPARED] = BIT(CLM_TXN_SWAPPING) | BIT(CLM_TXN_UNDOING),
     [CLM_TXN_SWAPPING] = BIT(CLM_TXN_SWAPPED) | BIT(CLM_TXN_UNDOING),
-    [CLM_TXN_SWAPPED] = BIT(CLM_TXN_RELOADED) | BIT(CLM_TXN_UNDOING),
-    [CLM_TXN_RELOADED] = BIT(CLM_TXN_COMMITTED) | BIT(CLM_TXN_UNDOING),
+    [CLM_TXN_SWAPPED] =
+        BIT(CLM_TXN_RELOADED) | BIT(CLM_TXN_COMMITTED) | BIT(CLM_TXN_KEPT) | BIT(CLM_TXN_UNDOING),
+    [CLM_TXN_RELOADED] = BIT(CLM_TXN_COMMITTED) | BIT(CLM_TXN_KEPT) | BIT(CLM_TXN_UNDOING),
     [CLM_TXN_COMMITTED] = 0,
     [CLM_TXN_UNDOING] = BIT(CLM_TXN_UNDOING) | BIT(CLM_TXN_UNDONE),
     [CLM_TXN_UNDONE] = 0,
+    [CLM_TXN_KEPT] = 0,
 };
+
+static bool may_follow(enum clm_txn_state state, unsigned next)
+{
+    return next < CLM_TXN_STATE__COUNT && (followers[state] & BIT(next)) != 0;
+}
 
 const char *clm_txn_state_name(enum clm_txn_state state)
 {
@@ -90,7 +99,7 @@ enum clm_code clm_txn_log_decode(const uint8_t *data, size_t len, const char *tx
     for (; n < CLM_TXN_LOG_RECORDS && is_good(data, n, seed); n++) {
         unsigned next = data[(size_t)n * CLM_TXN_LOG_RECORD + 8];
 
-        if (next >= CLM_TXN_STATE__COUNT || (followers[state] & BIT(next)) == 0) {
+        if (!may_follow(state, next)) {
             return clm_err_set(err, CLM_E_PARSE, "log record %u: state %u after '%s'", n + 1, next,
                                clm_txn_state_name(state));
         }
@@ -157,6 +166,10 @@ enum clm_code clm_txn_log_append(struct clm_txn_log *log, enum clm_txn_state sta
     }
     if (log->n >= CLM_TXN_LOG_RECORDS) {
         return clm_err_set(err, CLM_E_LIMIT, "the journal's log is full");
+    }
+    if (!may_follow(log->state, (unsigned)state)) {
+        return clm_err_set(err, CLM_E_INVAL, "the journal's log: '%s' after '%s'",
+                           clm_txn_state_name(state), clm_txn_state_name(log->state));
     }
     encode(record, log->seed, log->n + 1, state, now_ms);
     if (clm_fs_point("log", log->fd, clm_txn_state_name(state)) != 0) {

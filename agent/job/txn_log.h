@@ -28,6 +28,7 @@ enum clm_txn_state {
     CLM_TXN_COMMITTED, /* proved: only forward */
     CLM_TXN_UNDOING,   /* only back */
     CLM_TXN_UNDONE,    /* old files in place */
+    CLM_TXN_KEPT,      /* not proved, and left as it is on demand: only forward */
     CLM_TXN_STATE__COUNT
 };
 
@@ -62,8 +63,8 @@ CLM_MUST_USE enum clm_code clm_txn_log_create(const char *path, const char *txid
 /* Opens for appending. Errors: as clm_txn_log_decode(); NOTFOUND, IO. */
 CLM_MUST_USE enum clm_code clm_txn_log_open(const char *path, const char *txid,
                                             struct clm_txn_log *out, struct clm_err *err);
-/* Durable when it returns CLM_OK. Errors: IO, after which the state on disk is not known and the
- * log accepts nothing more. */
+/* Durable when it returns CLM_OK. Errors: INVAL the state cannot follow the last one, nothing was
+ * written; IO, after which the state on disk is not known and the log accepts nothing more. */
 CLM_MUST_USE enum clm_code clm_txn_log_append(struct clm_txn_log *log, enum clm_txn_state state,
                                               int64_t now_ms, struct clm_err *err);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,23 +15,18 @@ static const char *const result_names[CLM_TXN__COUNT] = {
     [CLM_TXN_BLOCKED] = "blocked",
     [CLM_TXN_NEEDS_HUMAN] = "needs_human",
     [CLM_TXN_WAITING] = "waiting_for_restart",
+    [CLM_TXN_LEFT] = "left",
 };
 
-static const char *const served_names[] = {
-    [CLM_SERVED_NEW] = "new",
-    [CLM_SERVED_OLD] = "old",
-    [CLM_SERVED_OTHER] = "other",
-    [CLM_SERVED_NOTHING] = "nothing",
-};
+bool clm_txn_is_in_place(enum clm_txn_result result)
+{
+    return result == CLM_TXN_SUCCEEDED || result == CLM_TXN_NOOP || result == CLM_TXN_WAITING ||
+           result == CLM_TXN_LEFT;
+}
 
 const char *clm_txn_result_name(enum clm_txn_result result)
 {
     return (unsigned)result < CLM_TXN__COUNT ? result_names[result] : "unknown";
-}
-
-const char *clm_served_name(enum clm_served served)
-{
-    return (unsigned)served < CLM_ARRAY_LEN(served_names) ? served_names[served] : "unknown";
 }
 
 void clm_txn_outcome_done(struct clm_txn_outcome *outcome)
@@ -80,16 +76,6 @@ void clm_txn_phase(struct clm_txn *t, const char *phase)
     tell(t, &event);
 }
 
-/* Foreign text (a program's output, a peer's subject) goes into logs and terminals: one clean line. */
-static void clean(char *text)
-{
-    for (char *p = text; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-            *p = ' ';
-        }
-    }
-}
-
 void clm_txn_step_done(struct clm_txn *t, const char *name, const char *status, int64_t start_ms,
                        const char *fmt, ...)
 {
@@ -108,7 +94,7 @@ void clm_txn_step_done(struct clm_txn *t, const char *name, const char *status, 
             va_start(ap, fmt);
             (void)vsnprintf(step->detail, sizeof(step->detail), fmt, ap);
             va_end(ap);
-            clean(step->detail);
+            clm_str_make_plain(step->detail); /* it may quote a program, or a peer */
         }
     }
     tell(t, &event);
@@ -120,12 +106,11 @@ enum clm_code clm_txn_end(struct clm_txn *t, enum clm_txn_result result, enum cl
     t->out->result = result;
     if (code == CLM_OK) {
         t->out->err = (struct clm_err){.code = CLM_OK};
-    } else if (err != NULL) {
+    } else {
+        assert(err != NULL);
         t->out->err = *err;
         t->out->err.code = code;
-        clean(t->out->err.msg);
-    } else {
-        t->out->err = (struct clm_err){.code = code};
+        clm_str_make_plain(t->out->err.msg);
     }
     return code;
 }

@@ -299,6 +299,9 @@ static enum clm_code read_endpoint(const struct clm_json *obj, struct clm_txn_en
         code = clm_json_object(obj, "endpoint", &part, err);
     }
     if (code == CLM_OK) {
+        code = clm_json_only(part, clm_endpoint_members, err);
+    }
+    if (code == CLM_OK) {
         code = clm_endpoint_from_json(part, &out->endpoint, err);
     }
     if (code == CLM_OK) {
@@ -306,6 +309,9 @@ static enum clm_code read_endpoint(const struct clm_json *obj, struct clm_txn_en
     }
     if (code == CLM_OK) {
         code = clm_json_object(obj, "before", &part, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_json_only(part, clm_observation_members, err);
     }
     return code != CLM_OK ? code : clm_observation_from_json(part, &out->before, err);
 }

@@ -43,8 +43,7 @@ static void finish(struct clm_txn *t)
     if (code == CLM_OK) {
         code = clm_txn_journal_retire(t, &err);
     }
-    if (code != CLM_OK && t->out->result != CLM_TXN_SUCCEEDED &&
-        t->out->result != CLM_TXN_WAITING) {
+    if (code != CLM_OK && !clm_txn_is_in_place(t->out->result) && t->journal[0] != '\0') {
         blocked(t, code, &err);
     } else if (code != CLM_OK) {
         clm_txn_step_done(t, "cleanup", "warning", clm_txn_mono_ms(t), "%s", err.msg);
@@ -61,6 +60,17 @@ static void finish_new(struct clm_txn *t)
     memcpy(t->out->after_sha256, t->rec.new_leaf, sizeof(t->out->after_sha256));
     /* Whether somebody restarted it meanwhile is for the next look at the endpoints. */
     (void)clm_txn_end(t, waits(t) ? CLM_TXN_WAITING : CLM_TXN_SUCCEEDED, CLM_OK, NULL);
+    finish(t);
+}
+
+static void finish_left(struct clm_txn *t)
+{
+    struct clm_err err = {0};
+
+    memcpy(t->out->after_sha256, t->rec.new_leaf, sizeof(t->out->after_sha256));
+    (void)clm_err_set(&err, CLM_E_VERIFY,
+                      "the new certificate was not proved; it was left in place");
+    (void)clm_txn_end(t, CLM_TXN_LEFT, CLM_E_VERIFY, &err);
     finish(t);
 }
 
@@ -104,7 +114,12 @@ static void undo(struct clm_txn *t, bool boot)
     if (!boot) {
         clm_txn_back_in_service(t, true);
     }
-    say(t, CLM_TXN_UNDONE);
+    if (t->out->result == CLM_TXN_BLOCKED) {
+        return;
+    }
+    if (t->out->result == CLM_TXN_ROLLED_BACK) { /* else the next recovery would not reload */
+        say(t, CLM_TXN_UNDONE);
+    }
     finish(t);
 }
 
@@ -132,6 +147,9 @@ static void act(struct clm_txn *t, enum clm_recover what, bool boot)
         (void)clm_err_set(&err, CLM_E_CANCELLED, "interrupted after it was rolled back");
         (void)clm_txn_end(t, CLM_TXN_ROLLED_BACK, CLM_E_CANCELLED, &err);
         finish(t);
+        break;
+    case CLM_RECOVER_FINISH_LEFT:
+        finish_left(t);
         break;
     case CLM_RECOVER_QUARANTINE:
     case CLM_RECOVER__COUNT:

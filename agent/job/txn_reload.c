@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ways to make a server read its files again, as a table, and the programs of a plan. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static enum clm_code run_hook(struct clm_txn *t, struct run *run, struct clm_err
     const struct clm_io *io = t->env->io;
     struct clm_program program = run->program;
     bool is_back = t->out->result == CLM_TXN_ROLLED_BACK;
-    char text[4][CLM_TARGET_ID_SIZE + 32];
+    char text[4][CLM_TARGET_ID_SIZE + 32]; /* the longest name and value fit */
     const char *env[ENV_MAX] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"};
     const struct {
         const char *name;
@@ -82,8 +83,8 @@ static enum clm_code run_hook(struct clm_txn *t, struct run *run, struct clm_err
     };
     enum clm_code code = clm_program_check(io, program.argv[0], err);
 
-    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(vars); i++) {
-        code = clm_str_fmt(text[i], sizeof(text[i]), err, "%s=%s", vars[i].name, vars[i].value);
+    for (size_t i = 0; i < CLM_ARRAY_LEN(vars); i++) {
+        (void)snprintf(text[i], sizeof(text[i]), "%s=%s", vars[i].name, vars[i].value);
         env[i + 2] = text[i];
     }
     program.env = env;
@@ -99,7 +100,7 @@ static enum clm_code run_step(struct clm_txn *t, const struct clm_step *step, co
     struct run run = {.program = {.argv = argv, .timeout_ms = timeout_ms},
                       .output = CLM_BUF_INIT(CLM_PROC_OUTPUT_MAX)};
     bool is_hook = step->kind == CLM_STEP_RELOAD ||
-                   clm_policy_check_hook(t->env->policy, &step->argv, NULL, NULL) == CLM_OK;
+                   clm_policy_check_hook(t->env->policy, &step->argv, NULL) == CLM_OK;
     char line[LINE_SIZE];
     enum clm_code code;
 
@@ -135,7 +136,7 @@ enum clm_code clm_txn_run_checks(struct clm_txn *t, enum clm_step_kind kind, str
                                           timeout_ms > 0 ? timeout_ms : CHECK_TIMEOUT_MS, err);
 
             clm_txn_step_done(t, name, code == CLM_OK ? "ok" : "failed", start_ms, "%s",
-                              step->argv.n > 0 ? step->argv.v[0] : "");
+                              step->argv.v[0]);
             if (code != CLM_OK) {
                 return code;
             }
@@ -198,9 +199,8 @@ static enum clm_code allow_manager(struct clm_txn *t, const struct clm_step *ste
 
 static enum clm_code allow_hook(struct clm_txn *t, const struct clm_step *step, struct clm_err *err)
 {
-    enum clm_code code = t->env->policy == NULL
-                             ? CLM_OK
-                             : clm_policy_check_hook(t->env->policy, &step->argv, NULL, err);
+    enum clm_code code =
+        t->env->policy == NULL ? CLM_OK : clm_policy_check_hook(t->env->policy, &step->argv, err);
 
     return code == CLM_OK ? clm_program_check(t->env->io, step->argv.v[0], err) : code;
 }
@@ -281,11 +281,9 @@ static enum clm_code by_manager(struct clm_txn *t, const struct clm_step *step, 
                                        .response_max = ANSWER_MAX,
                                        .timeout_ms = reload_timeout_ms(t)};
     struct clm_http_response answer = {.status = 0};
-    enum clm_code code = clm_url_check_loopback(step->url, err);
+    enum clm_code code = make_header(t, step, &header, err);
 
-    if (code == CLM_OK) {
-        code = make_header(t, step, &header, err);
-    }
+    assert(clm_url_check_loopback(step->url, NULL) == CLM_OK); /* or the plan was refused */
     if (code == CLM_OK) {
         headers[0] = clm_buf_str(&header);
         code = io->http(io->ctx, &request, &answer, err);
@@ -326,7 +324,8 @@ _Static_assert(CLM_ARRAY_LEN(ways) == CLM_RELOAD__COUNT, "a reload that nobody d
 
 static bool is_reload(const struct clm_step *step)
 {
-    return step->kind == CLM_STEP_RELOAD && (size_t)step->how < CLM_ARRAY_LEN(ways);
+    assert((size_t)step->how < CLM_ARRAY_LEN(ways));
+    return step->kind == CLM_STEP_RELOAD;
 }
 
 enum clm_code clm_txn_check_reloads(struct clm_txn *t, struct clm_err *err)

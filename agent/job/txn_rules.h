@@ -30,22 +30,22 @@ enum clm_undo {
     CLM_UNDO_COPY,     /* from the journal's copy, if its hash is right */
     CLM_UNDO_REMOVE,   /* there was none before: remove the new one */
     CLM_UNDO_LEAVE,    /* a foreign edit made before ours got there: stays, remove our file */
-    CLM_UNDO_STOP,     /* a foreign edit over ours: touch nothing of this transaction */
-    CLM_UNDO__COUNT
+    CLM_UNDO_STOP      /* a foreign edit over ours or beside the old: touch nothing of this one */
 };
 
-const char *clm_undo_name(enum clm_undo undo);
-/* old_absent: the target did not exist; a missing one then is CLM_SEEN_OLD. */
+/* old_absent: the target did not exist; a missing one then is CLM_SEEN_OLD. If the target is OLD, temp
+ * is what lies under either temporary name, FOREIGN before anything else. */
 enum clm_undo clm_txn_undo_rule(bool old_absent, enum clm_seen target, enum clm_seen temp);
 
 /* What becomes of the whole transaction. */
 enum clm_recover {
-    CLM_RECOVER_SWEEP,      /* nothing was changed: remove what lies beside the targets */
-    CLM_RECOVER_UNDO,       /* back to the old files, reload, prove */
-    CLM_RECOVER_KEEP_NEW,   /* forward: the old certificate had expired, the new one is complete */
-    CLM_RECOVER_FINISH_NEW, /* committed: clean up */
-    CLM_RECOVER_FINISH_OLD, /* undone: clean up */
-    CLM_RECOVER_QUARANTINE, /* the journal does not say */
+    CLM_RECOVER_SWEEP,       /* nothing was changed: remove what lies beside the targets */
+    CLM_RECOVER_UNDO,        /* back to the old files, reload, prove */
+    CLM_RECOVER_KEEP_NEW,    /* forward: the old certificate had expired, the new one is complete */
+    CLM_RECOVER_FINISH_NEW,  /* committed: clean up */
+    CLM_RECOVER_FINISH_OLD,  /* undone: clean up */
+    CLM_RECOVER_FINISH_LEFT, /* left unproved on demand: clean up */
+    CLM_RECOVER_QUARANTINE,  /* the journal does not say */
     CLM_RECOVER__COUNT
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reloads and handshakes: makes the server use its files, and proves which leaf it serves. */
+#include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/job/txn_int.h"
@@ -184,7 +184,7 @@ static enum clm_code not_served(const struct clm_txn *t, const struct clm_txn_en
 }
 
 struct round {
-    struct clm_verify *states;
+    struct clm_verify states[CLM_TXN_ENDPOINTS_MAX]; /* no memory needed: a rollback proves, too */
     bool is_rollback;
     int64_t next_ms; /* earliest look that is due */
     size_t waiting;
@@ -248,10 +248,7 @@ enum clm_code clm_txn_verify(struct clm_txn *t, bool is_rollback, uint32_t deadl
     if (n == 0) {
         return CLM_OK;
     }
-    r.states = calloc(n, sizeof(*r.states));
-    if (r.states == NULL) {
-        return clm_err_set(err, CLM_E_NOMEM, "verification");
-    }
+    assert(n <= CLM_TXN_ENDPOINTS_MAX);
     for (size_t i = 0; i < n; i++) {
         clm_verify_start(&r.states[i], clm_txn_mono_ms(t), deadline_ms);
         r.states[i].may_be_slow = clm_txn_may_be_slow(t);
@@ -260,7 +257,6 @@ enum clm_code clm_txn_verify(struct clm_txn *t, bool is_rollback, uint32_t deadl
         }
     }
     code = all_rounds(t, &r, err);
-    free(r.states);
     for (size_t i = 0; i < n; i++) { /* those not counted: for the report only */
         struct clm_txn_endpoint *e = &t->out->endpoints[i];
 
@@ -295,17 +291,16 @@ static enum clm_code look_quietly(struct clm_txn *t, struct clm_txn_endpoint *e,
 enum clm_code clm_txn_look_quietly(struct clm_txn *t, bool *out_new, struct clm_err *err)
 {
     enum clm_code code = CLM_OK;
-    size_t n_counted = 0;
-    size_t n_new = 0;
 
+    *out_new = true;
     for (size_t i = 0; code == CLM_OK && i < t->out->n_endpoints; i++) {
         enum clm_served served = CLM_SERVED_NOTHING;
 
         code = look_quietly(t, &t->out->endpoints[i], &served, err);
-        n_counted += t->out->endpoints[i].is_counted;
-        n_new += t->out->endpoints[i].is_counted && served == CLM_SERVED_NEW;
+        if (t->out->endpoints[i].is_counted && served != CLM_SERVED_NEW) {
+            *out_new = false;
+        }
     }
-    *out_new = n_counted > 0 && n_new == n_counted;
     return code;
 }
 
@@ -316,7 +311,7 @@ bool clm_txn_is_new_served(const struct clm_txn *t)
     for (size_t i = 0; i < t->out->n_endpoints; i++) {
         const struct clm_txn_endpoint *e = &t->out->endpoints[i];
 
-        if (!e->is_counted || e->after.at_ms == 0) {
+        if (!e->is_counted || e->after.at_ms == 0) { /* another one failed before its turn came */
             continue;
         }
         switch (clm_txn_classify(t, e, &e->after)) {
@@ -343,7 +338,7 @@ static enum clm_code reload_patiently(struct clm_txn *t, struct clm_err *err)
     size_t n = has_own ? t->env->n_reload_retry : CLM_ARRAY_LEN(default_retry_ms);
     enum clm_code code = clm_txn_reload(t, err);
 
-    for (size_t i = 0; code != CLM_OK && i < n; i++) {
+    for (size_t i = 0; code != CLM_OK && i < n && !clm_txn_is_cancelled(t); i++) {
         io->sleep_ms(io->ctx, waits[i]);
         code = clm_txn_reload(t, err);
     }
@@ -387,8 +382,12 @@ void clm_txn_back_in_service(struct clm_txn *t, bool must_reload)
         }
     }
     t->out->is_proved = code == CLM_OK && n_provable(t) > 0;
-    t->out->result = code == CLM_OK ? CLM_TXN_ROLLED_BACK : CLM_TXN_NEEDS_HUMAN;
-    if (code != CLM_OK && t->out->result == CLM_TXN_NEEDS_HUMAN) {
+    if (code == CLM_OK) {
+        t->out->result = CLM_TXN_ROLLED_BACK;
+    } else if (clm_txn_is_cancelled(t)) {
+        (void)clm_err_wrap(&err, code, "stopped, with the old files in place, before the proof");
+        (void)clm_txn_end(t, CLM_TXN_BLOCKED, code, &err);
+    } else {
         (void)clm_err_wrap(&err, code, "the old files are in place, but the server is not back");
         (void)clm_txn_end(t, CLM_TXN_NEEDS_HUMAN, code, &err);
     }

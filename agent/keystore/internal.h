@@ -71,10 +71,7 @@ struct clm_keystore_ops {
     enum clm_code (*write)(const struct clm_keystore *store, struct clm_rng *rng,
                            const struct clm_buf *password, struct clm_buf *out,
                            struct clm_err *err);
-    /* An alias or password this format cannot hold is refused here, at put and not at write. NULL:
-     * takes any. */
-    enum clm_code (*check_alias)(const char *alias, struct clm_err *err);
-    void (*done_entry)(struct clm_entry *entry); /* frees entry->extra; NULL: nothing */
+    void (*done_entry)(struct clm_entry *entry); /* frees entry->extra */
     void (*done)(struct clm_keystore *store);    /* frees store->extra; NULL: nothing */
 };
 
@@ -82,10 +79,10 @@ extern const struct clm_keystore_ops clm_pkcs12_ops;
 extern const struct clm_keystore_ops clm_jks_ops;
 extern const struct clm_keystore_ops clm_jceks_ops;
 
-/* Appends a zeroed entry; NULL on no memory or beyond CLM_KEYSTORE_ENTRIES_MAX (check before).
+/* Appends a zeroed entry, of at most CLM_KEYSTORE_ENTRIES_MAX (check before); NULL on no memory.
  * Earlier pointers become stale. */
 struct clm_entry *clm_keystore_add_entry(struct clm_keystore *store);
-/* Copies one certificate to the end of an entry's chain. */
+/* Copies one certificate, which is not empty, to the end of an entry's chain. */
 CLM_MUST_USE enum clm_code clm_entry_add_cert(struct clm_entry *entry, const uint8_t *der,
                                               size_t len, struct clm_err *err);
 /* The same without a copy: der lives as long as the store. For what is read from a file, so that

@@ -256,7 +256,6 @@ static enum clm_code read_store(struct clm_keystore *store, struct clm_err *err)
 {
     const struct clm_buf *file = &store->original;
     struct reader r = {.start = file->data, .p = file->data};
-    uint64_t version = 0;
     uint64_t count = 0;
     enum clm_code code;
 
@@ -264,11 +263,9 @@ static enum clm_code read_store(struct clm_keystore *store, struct clm_err *err)
         return clm_err_set(err, CLM_E_PARSE, "keystore is cut off after %zu bytes", file->len);
     }
     r.end = file->data + file->len - CLM_JKS_DIGEST_SIZE;
-    r.p += 4;
-    if (!take_number(&r, 4, &version) || !take_number(&r, 4, &count)) {
-        return cut_off(&r, "header", err);
-    }
-    r.version = (uint32_t)version;
+    r.version = file->data[7]; /* the bytes in front are 0: detect() */
+    r.p += 8;
+    (void)take_number(&r, 4, &count); /* HEAD_SIZE bytes are there */
     if (count > CLM_KEYSTORE_ENTRIES_MAX) {
         return clm_err_set(err, CLM_E_LIMIT, "keystore has %llu entries; at most %u are read",
                            (unsigned long long)count, CLM_KEYSTORE_ENTRIES_MAX);

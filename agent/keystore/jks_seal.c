@@ -265,16 +265,14 @@ static enum clm_code derive(const uint8_t salt[JCEKS_SALT], uint32_t rounds,
     struct clm_buf input = CLM_BUF_SECRET_INIT(MD5_SIZE + CLM_KEYSTORE_PASSWORD_MAX);
     uint8_t derived[2 * MD5_SIZE];
     uint8_t first[JCEKS_SALT / 2];
-    enum clm_code code = clm_buf_add(&input, salt, JCEKS_SALT, err);
+    enum clm_code code = clm_buf_reserve(&input, MD5_SIZE + password->len, err);
 
-    if (code == CLM_OK) { /* twice the salt only makes the room */
-        code = clm_buf_add(&input, salt, JCEKS_SALT, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_buf_add(&input, password->data, password->len, err);
-    }
     if (code != CLM_OK) {
         return code;
+    }
+    input.len = MD5_SIZE + password->len;
+    for (size_t i = 0; i < password->len; i++) {
+        input.data[MD5_SIZE + i] = password->data[i];
     }
     memcpy(first, salt, sizeof(first));
     if (memcmp(first, salt + sizeof(first), sizeof(first)) == 0) {
@@ -411,14 +409,13 @@ enum clm_code clm_jks_seal(const struct clm_keystore *store, const struct clm_se
                            struct clm_buf *sealed, char protection[64], struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf plain = CLM_BUF_SECRET_INIT(CLM_KEY_DER_MAX);
-    struct sealed was = {.is_jceks = store->ops->type == CLM_KEYSTORE_JCEKS,
-                         .rounds = JCEKS_ROUNDS};
+    struct sealed was;
     const struct clm_entry *old = how->old;
     size_t start = sealed->len;
     enum clm_code code = clm_key_to_der(how->key, &plain, err);
 
     /* a JCEKS may hold keys sealed as in JKS: each goes on as it was */
-    if (old != NULL &&
+    if (old == NULL ||
         read_sealed(old->sealed_key.data, old->sealed_key.len, &was, NULL) != CLM_OK) {
         was.is_jceks = store->ops->type == CLM_KEYSTORE_JCEKS;
         was.rounds = JCEKS_ROUNDS;

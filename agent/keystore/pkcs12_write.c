@@ -130,8 +130,8 @@ static enum clm_code take_old_attrs(struct attrs *a, const struct clm_p12_bag *o
         struct clm_tlv oid = {0};
         struct clm_span span = clm_span_of(&attr);
 
-        if (clm_der_take(&r, CLM_DER_OID, &oid) &&
-            !clm_der_is(&oid, CLM_OID(OID_P12_LOCAL_KEY_ID))) {
+        (void)clm_der_take(&r, CLM_DER_OID, &oid); /* it was there when the file was read */
+        if (!clm_der_is(&oid, CLM_OID(OID_P12_LOCAL_KEY_ID))) {
             code = add_attr(a, &span, err);
         }
     }
@@ -154,12 +154,9 @@ static enum clm_code make_attr(struct attrs *a, const char *oid, size_t oid_len,
     clm_der_close(&w);
     clm_der_close(&w);
     code = clm_der_done(&w);
-    if (code != CLM_OK) {
-        return code;
-    }
     span.data = a->made.data + start; /* made never moves: its room was taken at once */
     span.len = a->made.len - start;
-    return add_attr(a, &span, err);
+    return code == CLM_OK ? add_attr(a, &span, err) : code;
 }
 
 static enum clm_code make_name(struct attrs *a, const char *alias, struct clm_err *err)
@@ -179,13 +176,13 @@ static enum clm_code make_name(struct attrs *a, const char *alias, struct clm_er
                : code;
 }
 
+/* No value in DER begins with all of another, shorter one: lengths differ in front. */
 static int by_bytes(const void *va, const void *vb)
 {
     const struct clm_span *a = va;
     const struct clm_span *b = vb;
-    int order = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
 
-    return order != 0 ? order : a->len < b->len ? -1 : a->len > b->len;
+    return memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
 }
 
 /* Attributes of a key, its leaf, or a trusted certificate, sorted as a SET OF is in DER. */
@@ -271,16 +268,12 @@ static enum clm_code reseal(const struct writer *w, struct clm_span *io_value,
 {
     const struct clm_p12_reseal how = {
         .p12 = w->p12, .rng = w->rng, .was = &w->store->password, .password = w->password};
-    enum clm_code code = clm_p12_reseal(&how, io_value, again, NULL);
+    enum clm_code code = clm_p12_reseal(&how, io_value, again, w->err);
 
-    if (code == CLM_E_CRYPTO || code == CLM_E_UNSUPPORTED) {
-        return CLM_OK;
+    if (again->len > 0) {
+        *io_value = (struct clm_span){.data = again->data, .len = again->len};
     }
-    if (code != CLM_OK) {
-        return clm_err_set(w->err, code, "a private key cannot be sealed with the new password");
-    }
-    *io_value = (struct clm_span){.data = again->data, .len = again->len};
-    return CLM_OK;
+    return code;
 }
 
 /* The key of a changed entry; old: the bag it replaces, or NULL. */

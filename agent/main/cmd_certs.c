@@ -64,17 +64,10 @@ static const struct clm_table_column more_columns[] = {
     {.title = NULL},
 };
 
-static void fail(struct certs *c, enum clm_code code)
-{
-    if (c->code == CLM_OK) {
-        c->code = code;
-    }
-}
-
 static void write_out(struct certs *c, const struct clm_buf *text)
 {
-    if (c->code == CLM_OK && fwrite(text->data, 1, text->len, c->out) != text->len) {
-        fail(c, clm_err_sys(&c->err, errno, "temporary file"));
+    if (fwrite(text->data, 1, text->len, c->out) != text->len) {
+        c->code = clm_err_sys(&c->err, errno, "temporary file");
     }
 }
 
@@ -133,10 +126,9 @@ static void join(const struct clm_strs *list, char *dst, size_t size)
     size_t at = 0;
 
     dst[0] = '\0';
-    for (size_t i = 0; i < list->n && at < size; i++) {
-        int n = snprintf(dst + at, size - at, "%s%s", i > 0 ? ", " : "", list->v[i]);
-
-        at += n > 0 ? (size_t)n : 0;
+    for (size_t i = 0; i < list->n; i++) {
+        (void)snprintf(dst + at, size - at, "%s%s", i > 0 ? ", " : "", list->v[i]);
+        at += strlen(dst + at); /* what did not fit is left out */
     }
 }
 
@@ -147,10 +139,9 @@ static void join_problems(uint32_t bits, char *dst, size_t size)
     dst[0] = '\0';
     for (unsigned i = 0; i < CLM_FOUND_PROBLEMS; i++) {
         if ((bits & 1u << i) != 0) {
-            int n = snprintf(dst + at, size - at, "%s%s", at > 0 ? ", " : "",
-                             clm_found_problem_name((enum clm_found_problem)(1u << i)));
-
-            at += n > 0 ? (size_t)n : 0;
+            (void)snprintf(dst + at, size - at, "%s%s", at > 0 ? ", " : "",
+                           clm_found_problem_name((enum clm_found_problem)(1u << i)));
+            at += strlen(dst + at);
         }
     }
 }
@@ -158,15 +149,12 @@ static void join_problems(uint32_t bits, char *dst, size_t size)
 static void print_table(struct certs *c)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_SHOW_MAX);
-    enum clm_code code;
 
     if (c->table == NULL) {
         return;
     }
-    code = clm_table_print(c->table, &c->term, &text, &c->err);
-    if (code != CLM_OK) {
-        fail(c, code);
-    } else {
+    c->code = clm_table_print(c->table, &c->term, &text, &c->err);
+    if (c->code == CLM_OK) {
         write_out(c, &text);
     }
     clm_table_free(c->table);
@@ -205,6 +193,10 @@ static void add_row(struct certs *c, const struct clm_found *found)
     if (c->table == NULL) {
         c->table = clm_table_new(c->is_begun ? more_columns : columns, CLM_ARRAY_LEN(columns));
     }
+    if (c->table == NULL) {
+        c->code = clm_err_set(&c->err, CLM_E_NOMEM, "table");
+        return;
+    }
     clm_table_add(c->table, CLM_COLOR_NONE, found->path);
     add_certificate(c, found);
     clm_table_add(c->table, colors[found->status],
@@ -222,29 +214,23 @@ static void add_row(struct certs *c, const struct clm_found *found)
 static void add_json(struct certs *c, const struct clm_json *file)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_SHOW_MAX);
-    enum clm_code code = clm_buf_add_str(&text, c->is_begun ? ",\n    " : "\n    ", &c->err);
 
-    if (code == CLM_OK) {
-        code = clm_json_print(file, false, &text, &c->err);
+    c->code = clm_buf_add_str(&text, c->is_begun ? ",\n    " : "\n    ", &c->err);
+    if (c->code == CLM_OK) {
+        c->code = clm_json_print(file, false, &text, &c->err);
     }
-    if (code != CLM_OK) {
-        fail(c, code);
-        return;
+    if (c->code == CLM_OK) {
+        c->is_begun = true;
+        write_out(c, &text);
     }
-    c->is_begun = true;
-    write_out(c, &text);
 }
 
 static void take(struct certs *c, const struct clm_json *file)
 {
     CLM_CLEANUP(clm_found_done) struct clm_found found = {.path = ""};
-    enum clm_code code = clm_found_from_json(file, &found, &c->err);
 
-    if (code != CLM_OK) {
-        fail(c, code);
-        return;
-    }
-    if (!passes(c, &found)) {
+    c->code = clm_found_from_json(file, &found, &c->err);
+    if (c->code != CLM_OK || !passes(c, &found)) {
         return;
     }
     c->n_attention += found.problems != 0 || c->filter.has_expiring ? 1 : 0;
@@ -284,23 +270,29 @@ static void on_event(void *arg, const struct clm_json *event)
 
 /* ---- the end ---- */
 
-static bool copy_out(struct certs *c)
+/* Whether it arrived on stdout is asked once, at the very end: clm_cli_main(). */
+static void copy_out(struct certs *c)
 {
     char bytes[16384];
     size_t n;
 
-    if (fflush(c->out) != 0 || fseek(c->out, 0, SEEK_SET) != 0) {
-        return false;
-    }
     while ((n = fread(bytes, 1, sizeof(bytes), c->out)) > 0) {
-        if (fwrite(bytes, 1, n, stdout) != n) {
-            return false;
-        }
+        (void)fwrite(bytes, 1, n, stdout);
     }
-    return ferror(c->out) == 0;
+    if (ferror(c->out) != 0) {
+        c->code = clm_err_sys(&c->err, errno, "temporary file");
+    }
 }
 
-static bool print_json(struct certs *c, const struct clm_json *reply)
+/* Back to its beginning, with all of it written. */
+static void rewind_out(struct certs *c)
+{
+    if (c->code == CLM_OK && fseek(c->out, 0, SEEK_SET) != 0) {
+        c->code = clm_err_sys(&c->err, errno, "temporary file");
+    }
+}
+
+static void print_json(struct certs *c, const struct clm_json *reply)
 {
     static const char *const members[] = {"counts", "managers", "remarks", "duration_ms"};
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_SHOW_MAX);
@@ -309,36 +301,38 @@ static bool print_json(struct certs *c, const struct clm_json *reply)
     for (size_t i = 0; i < CLM_ARRAY_LEN(members); i++) {
         clm_json_set_copy(rest, members[i], clm_json_get(reply, members[i]));
     }
-    if (clm_json_print(rest, false, &text, &c->err) != CLM_OK) {
-        return false;
+    c->code = clm_json_print(rest, false, &text, &c->err);
+    rewind_out(c);
+    if (c->code != CLM_OK) {
+        return;
     }
-    return fputs("{\n  \"schema\": \"clmbot.certs\",\n  \"version\": 1,\n  \"files\": [", stdout) >=
-               0 &&
-           copy_out(c) &&
-           printf("%s],\n  %s\n", c->is_begun ? "\n  " : "", clm_buf_str(&text) + 1) >= 0;
+    (void)fputs("{\n  \"schema\": \"clmbot.certs\",\n  \"version\": 1,\n  \"files\": [", stdout);
+    copy_out(c);
+    (void)printf("%s],\n  %s\n", c->is_begun ? "\n  " : "", clm_buf_str(&text) + 1);
 }
 
-static bool print_text(struct certs *c, const struct clm_json *reply)
+static void print_text(struct certs *c, const struct clm_json *reply)
 {
     const struct clm_json *counts = clm_json_get(reply, "counts");
 
     print_table(c);
-    if (!copy_out(c)) {
-        return false;
+    rewind_out(c);
+    if (c->code != CLM_OK) {
+        return;
     }
+    copy_out(c);
     if (c->n_shown == 0) {
         clm_show_line(clm_pick_int(counts, "found") == 0 ? "No certificate files were found."
                                                          : "No file of this kind was found.");
     }
     for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "remarks")); at != NULL;
          at = clm_json_next(at)) {
-        clm_show_line("  note: %s", clm_json_text(at));
+        clm_show_line("  note: %s", clm_pick_node(at, "?"));
     }
     clm_show_line("%zu shown, %zu key %s not; %lld files looked at in %lld ms", c->n_shown,
                   c->n_keys, c->n_keys == 1 ? "file" : "files",
                   (long long)clm_pick_int(counts, "files"),
                   (long long)clm_pick_int(reply, "duration_ms"));
-    return true;
 }
 
 static void read_options(const struct clm_cli_args *args, struct certs *c)
@@ -355,18 +349,17 @@ static void read_options(const struct clm_cli_args *args, struct certs *c)
 static int finish(struct certs *c, enum clm_code code, const struct clm_json *reply,
                   const struct clm_fail *fail, const struct clm_err *err)
 {
-    bool is_written;
-
     if (c->has_progress) {
         (void)fputs("\r\033[K", stderr);
     }
-    if (code != CLM_OK || c->code != CLM_OK) {
-        return clm_show_error(code != CLM_OK ? code : c->code, code != CLM_OK ? err : &c->err,
-                              fail);
+    if (code != CLM_OK) {
+        return clm_show_error(code, err, fail);
     }
-    is_written = c->is_json ? print_json(c, reply) : print_text(c, reply);
-    if (!is_written || c->code != CLM_OK || fflush(stdout) != 0) {
-        return CLM_EXIT_FAILED;
+    if (c->code == CLM_OK) {
+        (c->is_json ? print_json : print_text)(c, reply);
+    }
+    if (c->code != CLM_OK) {
+        return clm_show_error(c->code, &c->err, NULL);
     }
     return c->n_attention > 0 ? CLM_EXIT_ATTENTION : CLM_EXIT_GOOD;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Configuration, documents made from the tables, version. */
-#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/log.h"
@@ -23,7 +22,7 @@ bool clm_cmd_config(const struct clm_cli_args *args, struct clm_config *out, int
 
     if (code != CLM_OK) {
         (void)clm_show_error(code, &err, NULL);
-        *out_status = CLM_EXIT_CONFIG;
+        *out_status = code == CLM_E_NOMEM ? CLM_EXIT_FAILED : CLM_EXIT_CONFIG;
         return false;
     }
     for (size_t i = 0; i < CLM_ARRAY_LEN(levels); i++) {
@@ -67,12 +66,7 @@ int clm_cmd_config_check(const struct clm_cli_args *args, void *ctx)
 
 static int print(const struct clm_buf *text, enum clm_code code, const struct clm_err *err)
 {
-    if (code != CLM_OK) {
-        return clm_show_error(code, err, NULL);
-    }
-    return fwrite(clm_buf_str(text), 1, text->len, stdout) == text->len && fflush(stdout) == 0
-               ? CLM_EXIT_GOOD
-               : CLM_EXIT_FAILED;
+    return code == CLM_OK ? clm_show_text(text, CLM_EXIT_GOOD) : clm_show_error(code, err, NULL);
 }
 
 int clm_cmd_config_doc(const struct clm_cli_args *args, void *ctx)

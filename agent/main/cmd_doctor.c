@@ -2,6 +2,7 @@
 /* "clmbot doctor": each check says what it looked at and, if it is not good, what to do. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/fs.h"
+#include "agent/base/landlock.h"
 #include "agent/base/user.h"
 #include "agent/main/cmds.h"
 #include "agent/main/hostlink.h"
@@ -16,8 +19,9 @@
 #include "agent/main/show.h"
 #include "agent/run/local_api.h"
 
-#define FREE_MIN_BYTES 67108864u  /* protocol.md 11: no new job below */
-#define CLOCK_FLOOR_S  1790000000 /* 2026-09: an earlier clock was never set */
+#define FREE_MIN_BYTES 67108864u           /* protocol.md 11: no new job below */
+#define STATUS_MAX     ((size_t)16 * 1024) /* bytes of /proc/PID/status */
+#define CLOCK_FLOOR_S  1790000000          /* 2026-09: an earlier clock was never set */
 
 struct finding {
     bool good;
@@ -118,8 +122,8 @@ static void check_host(const struct clm_config *config, struct finding *out)
         say(out, false, err.msg);
         return;
     }
-    agent_id = clm_json_text(clm_json_get(reply, "agent_id"));
-    if (agent_id == NULL || *agent_id == '\0') {
+    agent_id = clm_pick_text(reply, "agent_id", "");
+    if (*agent_id == '\0') {
         out->is_note = true;
         say(out, false, "answers; not enrolled yet: clmbot enroll --token-file FILE");
         return;
@@ -151,6 +155,55 @@ static void check_agent(const struct clm_config *config, struct finding *out)
                    out->good ? "" : ": ", out->good ? "" : clm_pick_text(plane, "message", "?"));
 }
 
+/* The number behind "Name:" in /proc/PID/status; -1: not there. */
+static int status_number(const char *text, const char *name)
+{
+    const char *line = strstr(text, name);
+
+    return line == NULL ? -1 : (int)strtol(line + strlen(name), NULL, 10);
+}
+
+/* What restricts the network half now. Its unit sets all of it; started by hand, nothing does. */
+static void check_sandbox(const struct clm_config *config, struct finding *out)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(STATUS_MAX);
+    const struct clm_json *agent;
+    int64_t landlock = 0;
+    int64_t pid = 0;
+    char path[64];
+
+    struct clm_err err = {.code = CLM_OK};
+    enum clm_code code = clm_status_request(config->run_dir, "status", NULL, &reply, &err);
+
+    out->is_note = true;
+    if (code != CLM_OK) {
+        say(out, false,
+            code == CLM_E_NET || code == CLM_E_NOTFOUND
+                ? "of the network half: not known, it does not run"
+                : err.msg);
+        return;
+    }
+    agent = clm_json_get(reply, "agent");
+    clm_ignore(clm_json_int_or(agent, "pid", 1, INT32_MAX, &pid, NULL));
+    clm_ignore(clm_json_int_or(agent, "landlock", 0, INT32_MAX, &landlock, NULL));
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    if (clm_fs_read(path, STATUS_MAX - 1, &text, &err) == CLM_E_NOMEM) {
+        say(out, false, err.msg);
+        return;
+    }
+    bool has_nnp = status_number(clm_buf_str(&text), "NoNewPrivs:") == 1;
+    bool has_seccomp = status_number(clm_buf_str(&text), "Seccomp:") == 2;
+    out->good = has_nnp && has_seccomp && (landlock > 0 || clm_landlock_abi() == 0);
+    (void)snprintf(out->text, sizeof(out->text),
+                   "of the network half: no new privileges %s, system calls %s, Landlock %s%s",
+                   has_nnp ? "on" : "off", has_seccomp ? "filtered" : "not filtered",
+                   landlock > 0              ? "on"
+                   : clm_landlock_abi() == 0 ? "not in this kernel"
+                                             : "off",
+                   out->good ? "" : "; its unit sets them: systemctl start clmbot");
+}
+
 static const struct {
     const char *name;
     check_fn check;
@@ -162,6 +215,7 @@ static const struct {
     {"systemd", check_systemd},
     {"host half", check_host},
     {"agent", check_agent},
+    {"sandbox", check_sandbox},
 };
 
 static const struct clm_table_column columns[] = {

@@ -72,7 +72,8 @@ static void tell_files(const struct story *s)
 static void tell_certificate(const struct story *s)
 {
     const struct clm_cert_info *cert = &s->target->certificate;
-    CLM_CLEANUP(clm_buf_done) struct clm_buf names = CLM_BUF_INIT(4096);
+    char names[NAMES_SHOWN * (CLM_DNS_NAME_SIZE + 2)] = "";
+    size_t len = 0;
     char left[32];
 
     clm_show_line("Certificate");
@@ -82,11 +83,13 @@ static void tell_certificate(const struct story *s)
     }
     (void)clm_show_left(cert->not_after_s, s->now_s, s->expiring_days, left, sizeof(left));
     for (size_t i = 0; i < cert->names.dns.n && i < NAMES_SHOWN; i++) {
-        clm_ignore(clm_buf_addf(&names, NULL, "%s%s", i > 0 ? ", " : "", cert->names.dns.v[i]));
+        (void)snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "",
+                       cert->names.dns.v[i]);
+        len += strlen(names + len);
     }
     clm_show_line("  %s%s", cert->subject[0] != '\0' ? cert->subject : "no subject",
                   cert->names.dns.n > NAMES_SHOWN ? ", many names" : "");
-    clm_show_line("  names %s%s", names.len > 0 ? clm_buf_str(&names) : "none",
+    clm_show_line("  names %s%s", len > 0 ? names : "none",
                   cert->names.dns.n > NAMES_SHOWN ? " ..." : "");
     clm_show_line("  issued by %s, key %s", cert->issuer, cert->key_type);
     clm_show_line("  %s%s", strcmp(left, "expired") == 0 ? "" : "time left: ", left);
@@ -252,12 +255,17 @@ static int print_json(const struct story *s, const struct clm_inventory *invento
     struct clm_json *doc = clm_json_new_object();
     CLM_CLEANUP(clm_json_free_p) struct clm_json *all = clm_json_new_object();
     char step[CLM_ERR_MSG_MAX + 64];
+    struct clm_err err = {.code = CLM_OK};
     int status;
 
     clm_inventory_to_json(inventory, all);
     clm_json_set_copy(doc, "service", clm_json_first(clm_json_get(all, "services")));
     for (size_t i = 0; i < CLM_ARRAY_LEN(members); i++) {
         clm_json_set_copy(doc, members[i], clm_json_get(s->reply, members[i]));
+    }
+    if (!clm_json_is_whole(all)) {
+        clm_json_free(doc);
+        return clm_show_error(clm_err_set(&err, CLM_E_NOMEM, "answer"), &err, NULL);
     }
     set_history(s, doc);
     clm_json_set_copy(doc, "last_job", s->last_job);
@@ -331,11 +339,14 @@ int clm_cmd_explain(const struct clm_cli_args *args, void *ctx)
         return clm_show_error(code, &err, &answer.fail);
     }
     s.target = clm_inventory_find(&answer.inventory, args->args[0], &s.service);
-    if (s.target == NULL || s.service == NULL) {
+    if (s.target == NULL) {
         code = clm_err_set(&err, CLM_E_PARSE, "the answer has no target '%s'", args->args[0]);
         return clm_show_error(code, &err, NULL);
     }
-    clm_ignore(clm_status_request(config.run_dir, "jobs", NULL, &jobs, NULL));
+    /* an agent that does not run or refuses has no job to tell of */
+    if (clm_status_request(config.run_dir, "jobs", NULL, &jobs, &err) == CLM_E_NOMEM) {
+        return clm_show_error(CLM_E_NOMEM, &err, NULL);
+    }
     s.reply = answer.reply;
     s.last_job = find_job(jobs, s.target->id);
     s.expiring_days = config.deploy.expiring_days;

@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "clmbot host" and "clmbot recover": the half with the keys. */
+/* "clmbot host" and "clmbot recover": the half with the keys, and what hands it sockets. */
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "agent/base/harden.h"
 #include "agent/base/log.h"
 #include "agent/host/host.h"
 #include "agent/host/serve.h"
 #include "agent/main/cmds.h"
 #include "agent/main/io_host.h"
 #include "agent/main/show.h"
+#include "agent/net/loopback.h"
 
-/* Keys are in this process: no core, no debugger of the same user, no wide file. */
 static void protect(void)
 {
-    const struct rlimit none = {0, 0};
     sigset_t term;
 
-    (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    clm_harden();
     (void)umask(0077);
     (void)signal(SIGPIPE, SIG_IGN);
     /* Waits of the server let it through; a transaction asks for it and is undone. */
@@ -69,6 +67,23 @@ int clm_cmd_host(const struct clm_cli_args *args, void *ctx)
     return status;
 }
 
+/* Descriptor 0 is the connection that its socket unit has accepted. */
+int clm_cmd_loopback(const struct clm_cli_args *args, void *ctx)
+{
+    struct clm_err err = {.code = CLM_OK};
+    enum clm_code code;
+
+    (void)args;
+    (void)ctx;
+    clm_harden();
+    clm_log_set_name("loopback");
+    code = clm_loopback_serve(STDIN_FILENO, &err);
+    if (code != CLM_OK) {
+        clm_log_error("%s", err.msg);
+    }
+    return code == CLM_OK ? CLM_EXIT_GOOD : clm_show_exit(code);
+}
+
 int clm_cmd_recover(const struct clm_cli_args *args, void *ctx)
 {
     CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
@@ -98,15 +113,13 @@ int clm_cmd_recover(const struct clm_cli_args *args, void *ctx)
     if (code == CLM_OK) {
         code = clm_host_recover(host, clm_cli_has(args, "boot"), found, &err);
     }
-    if (code != CLM_OK) {
-        return clm_show_error(code, &err, &fail);
-    }
-    if (clm_json_len(found) == 0) {
+    if (code == CLM_OK && clm_json_len(found) == 0) {
         clm_show_line("nothing to recover");
     }
+    /* Of an error too: a journal that is finished is gone, and this may be all that tells of it. */
     for (const struct clm_json *at = clm_json_first(found); at != NULL; at = clm_json_next(at)) {
         clm_show_line("%s: %s", clm_json_text(clm_json_get(at, "target")),
                       clm_json_text(clm_json_get(at, "outcome")));
     }
-    return status;
+    return code == CLM_OK ? status : clm_show_error(code, &err, &fail);
 }

@@ -12,6 +12,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/fs.h"
+#include "agent/base/harden.h"
 #include "agent/base/str.h"
 #include "agent/keystore/keystore.h"
 #include "agent/keystore/sniff.h"
@@ -151,27 +152,36 @@ static const char *kind_name(enum clm_entry_kind kind)
 }
 
 /* "matches", "differs" (the certificate is for another key), "locked" (no password, or another one),
- * "unreadable", "" (there is none to look at) */
-static const char *key_state(const struct clm_keystore *store, size_t i, bool has_password)
+ * "unreadable", "" (there is none to look at). Errors: NOMEM. */
+static enum clm_code key_state(const struct clm_keystore *store, size_t i, bool has_password,
+                               const char **out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
     CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+    bool matches = false;
     enum clm_code code;
 
+    *out = "";
     if (clm_keystore_entry(store, i)->kind != CLM_ENTRY_KEY) {
-        return "";
+        return CLM_OK;
     }
+    *out = "locked";
     if (!has_password && clm_keystore_entry(store, i)->protection[0] != '\0') {
-        return "locked";
+        return CLM_OK;
     }
-    code = clm_keystore_key(store, i, NULL, &key, NULL);
-    if (code != CLM_OK) {
-        return code == CLM_E_CRYPTO ? "locked" : "unreadable";
+    code = clm_keystore_key(store, i, NULL, &key, err);
+    if (code == CLM_E_CRYPTO) {
+        return CLM_OK;
     }
-    if (clm_keystore_chain(store, i, &chain, NULL) != CLM_OK) {
-        return "unreadable";
+    *out = "unreadable";
+    if (code == CLM_OK) {
+        code = clm_keystore_chain(store, i, &chain, err);
     }
-    return clm_cert_matches_key(chain, 0, key) ? "matches" : "differs";
+    if (code == CLM_OK) {
+        code = clm_cert_matches_key(chain, 0, key, &matches, err);
+        *out = matches ? "matches" : "differs";
+    }
+    return code == CLM_E_NOMEM ? code : CLM_OK;
 }
 
 /* Certificate k of entry i by itself: one that cannot be read does not hide the others. */
@@ -186,18 +196,25 @@ static enum clm_code info_of(const struct clm_keystore *store, size_t i, size_t 
     return code == CLM_OK ? clm_cert_info(chain, 0, out, err) : code;
 }
 
-static bool is_expired(const struct clm_keystore *store, int64_t now_s)
+/* Errors: NOMEM. */
+static enum clm_code find_expired(const struct clm_keystore *store, int64_t now_s,
+                                  bool *out_expired, struct clm_err *err)
 {
-    for (size_t i = 0; i < clm_keystore_count(store); i++) {
+    for (size_t i = 0; i < clm_keystore_count(store) && !*out_expired; i++) {
         CLM_CLEANUP(clm_cert_info_done) struct clm_cert_info info = {.is_ca = false};
         const struct clm_keystore_entry *entry = clm_keystore_entry(store, i);
+        enum clm_code code;
 
-        if (entry->kind == CLM_ENTRY_KEY && entry->n_certs > 0 &&
-            info_of(store, i, 0, &info, NULL) == CLM_OK && info.not_after_s <= now_s) {
-            return true;
+        if (entry->kind != CLM_ENTRY_KEY || entry->n_certs == 0) {
+            continue;
         }
+        code = info_of(store, i, 0, &info, err);
+        if (code == CLM_E_NOMEM) {
+            return code;
+        }
+        *out_expired = code == CLM_OK && info.not_after_s <= now_s;
     }
-    return false;
+    return CLM_OK;
 }
 
 /* ---- JSON ---- */
@@ -210,27 +227,30 @@ static void add_time(struct clm_json *obj, const char *name, int64_t at_s)
     clm_json_set_str(obj, name, text[0] != '\0' && at_s > 0 ? text : NULL);
 }
 
-static void cert_to_json(const struct clm_keystore *store, size_t i, size_t k,
-                         struct clm_json *list)
+static enum clm_code cert_to_json(const struct clm_keystore *store, size_t i, size_t k,
+                                  struct clm_json *list, struct clm_err *err)
 {
     CLM_CLEANUP(clm_cert_info_done) struct clm_cert_info info = {.is_ca = false};
     struct clm_json *obj = clm_json_add_object(list);
-    struct clm_err err = {.code = CLM_OK};
+    struct clm_err why = {.code = CLM_OK};
+    enum clm_code code = info_of(store, i, k, &info, &why);
 
-    if (info_of(store, i, k, &info, &err) == CLM_OK) {
+    if (code == CLM_OK) {
         clm_cert_info_to_json(&info, obj);
     } else {
-        clm_json_set_str(obj, "error", err.msg);
+        clm_json_set_str(obj, "error", why.msg);
     }
+    return code == CLM_E_NOMEM ? clm_err_set(err, code, "%s", why.msg) : CLM_OK;
 }
 
-static void entry_to_json(const struct clm_keystore *store, size_t i, bool has_password,
-                          struct clm_json *list)
+static enum clm_code entry_to_json(const struct clm_keystore *store, size_t i, bool has_password,
+                                   struct clm_json *list, struct clm_err *err)
 {
     const struct clm_keystore_entry *entry = clm_keystore_entry(store, i);
-    const char *state = key_state(store, i, has_password);
     struct clm_json *obj = clm_json_add_object(list);
     struct clm_json *certs;
+    const char *state;
+    enum clm_code code = key_state(store, i, has_password, &state, err);
 
     clm_json_set_str(obj, "alias", entry->alias);
     clm_json_set_str(obj, "kind", kind_name(entry->kind));
@@ -239,9 +259,10 @@ static void entry_to_json(const struct clm_keystore *store, size_t i, bool has_p
     clm_json_set_str(obj, "key", state[0] != '\0' ? state : NULL);
     clm_json_set_bool(obj, "java_trusts", entry->java_trusts);
     certs = clm_json_set_array(obj, "certificates");
-    for (size_t k = 0; k < entry->n_certs; k++) {
-        cert_to_json(store, i, k, certs);
+    for (size_t k = 0; k < entry->n_certs && code == CLM_OK; k++) {
+        code = cert_to_json(store, i, k, certs, err);
     }
+    return code;
 }
 
 static int show_json(const char *path, const struct clm_keystore *store, bool has_password,
@@ -249,6 +270,8 @@ static int show_json(const char *path, const struct clm_keystore *store, bool ha
 {
     struct clm_json *doc = clm_json_new_object();
     struct clm_json *entries;
+    struct clm_err err = {.code = CLM_OK};
+    enum clm_code code = CLM_OK;
 
     clm_json_set_str(doc, "path", path);
     clm_json_set_str(doc, "type", clm_keystore_type_name(clm_keystore_type_of(store)));
@@ -257,28 +280,42 @@ static int show_json(const char *path, const struct clm_keystore *store, bool ha
     clm_json_set_bool(doc, "is_locked", clm_keystore_is_locked(store));
     clm_json_set_str(doc, "read_only", clm_keystore_read_only(store));
     entries = clm_json_set_array(doc, "entries");
-    for (size_t i = 0; i < clm_keystore_count(store); i++) {
-        entry_to_json(store, i, has_password, entries);
+    for (size_t i = 0; i < clm_keystore_count(store) && code == CLM_OK; i++) {
+        code = entry_to_json(store, i, has_password, entries, &err);
+    }
+    if (code != CLM_OK) {
+        clm_json_free(doc);
+        return clm_show_error(code, &err, NULL);
     }
     return clm_show_json("keystore", doc, status);
 }
 
 /* ---- text ---- */
 
-static void add_cert_cells(struct clm_table *table, const struct clm_keystore *store, size_t i,
-                           size_t k, int64_t now_s)
+/* What the rows of one keystore have in common. */
+struct rows {
+    struct clm_table *table;
+    const struct clm_keystore *store;
+    bool has_password;
+    int64_t now_s;
+};
+
+static enum clm_code add_cert_cells(const struct rows *rows, size_t i, size_t k,
+                                    struct clm_err *err)
 {
     CLM_CLEANUP(clm_cert_info_done) struct clm_cert_info info = {.is_ca = false};
-    struct clm_err err = {.code = CLM_OK};
+    struct clm_table *table = rows->table;
+    struct clm_err why = {.code = CLM_OK};
+    enum clm_code code = info_of(rows->store, i, k, &info, &why);
     enum clm_color color;
     char left[32];
     char hash[16];
 
-    if (info_of(store, i, k, &info, &err) != CLM_OK) {
-        clm_table_add(table, CLM_COLOR_RED, err.msg);
-        return;
+    if (code != CLM_OK) {
+        clm_table_add(table, CLM_COLOR_RED, why.msg);
+        return code == CLM_E_NOMEM ? clm_err_set(err, code, "%s", why.msg) : CLM_OK;
     }
-    color = clm_show_left(info.not_after_s, now_s, EXPIRING_DAYS, left, sizeof(left));
+    color = clm_show_left(info.not_after_s, rows->now_s, EXPIRING_DAYS, left, sizeof(left));
     clm_show_hash(info.sha256, hash, sizeof(hash));
     clm_table_add(table, CLM_COLOR_NONE,
                   info.subject[0] != '\0' || info.names.dns.n == 0 ? info.subject
@@ -286,13 +323,15 @@ static void add_cert_cells(struct clm_table *table, const struct clm_keystore *s
     clm_table_add(table, color, left);
     clm_table_add(table, CLM_COLOR_NONE, info.key_type);
     clm_table_add(table, CLM_COLOR_DIM, hash);
+    return CLM_OK;
 }
 
-static void add_rows(struct clm_table *table, const struct clm_keystore *store, size_t i,
-                     bool has_password, int64_t now_s)
+static enum clm_code add_rows(const struct rows *rows, size_t i, struct clm_err *err)
 {
-    const struct clm_keystore_entry *entry = clm_keystore_entry(store, i);
-    const char *state = key_state(store, i, has_password);
+    const struct clm_keystore_entry *entry = clm_keystore_entry(rows->store, i);
+    struct clm_table *table = rows->table;
+    const char *state;
+    enum clm_code code = key_state(rows->store, i, rows->has_password, &state, err);
     char created[CLM_TIME_TEXT_SIZE] = "";
 
     clm_time_format(entry->created_ms / 1000, created);
@@ -302,34 +341,35 @@ static void add_rows(struct clm_table *table, const struct clm_keystore *store, 
     clm_table_add(table, strcmp(state, "differs") == 0 ? CLM_COLOR_RED : CLM_COLOR_NONE,
                   state[0] != '\0' ? state : "-");
     clm_table_add(table, CLM_COLOR_NONE, entry->created_ms > 0 ? created : "-");
-    if (entry->n_certs > 0) {
-        add_cert_cells(table, store, i, 0, now_s);
+    if (entry->n_certs > 0 && code == CLM_OK) {
+        code = add_cert_cells(rows, i, 0, err);
     }
     clm_table_end_row(table);
-    for (size_t k = 1; k < entry->n_certs; k++) {
+    for (size_t k = 1; k < entry->n_certs && code == CLM_OK; k++) {
         for (int blank = 0; blank < 4; blank++) {
             clm_table_add(table, CLM_COLOR_NONE, NULL);
         }
-        add_cert_cells(table, store, i, k, now_s);
+        code = add_cert_cells(rows, i, k, err);
         clm_table_end_row(table);
     }
+    return code;
 }
 
 /* Each way of protection once: entries of one store nearly always share one. */
 static void show_protections(const struct clm_keystore *store)
 {
-    CLM_CLEANUP(clm_strs_done) struct clm_strs ways = {NULL, 0};
-
     for (size_t i = 0; i < clm_keystore_count(store); i++) {
         const struct clm_keystore_entry *entry = clm_keystore_entry(store, i);
+        size_t first = 0;
 
-        if (entry->kind == CLM_ENTRY_KEY) {
-            clm_ignore(clm_strs_add_once(
-                &ways, entry->protection[0] != '\0' ? entry->protection : "nothing", NULL));
+        while (clm_keystore_entry(store, first)->kind != entry->kind ||
+               strcmp(clm_keystore_entry(store, first)->protection, entry->protection) != 0) {
+            first++;
         }
-    }
-    for (size_t i = 0; i < ways.n; i++) {
-        clm_show_line("keys are protected by %s", ways.v[i]);
+        if (entry->kind == CLM_ENTRY_KEY && first == i) {
+            clm_show_line("keys are protected by %s",
+                          entry->protection[0] != '\0' ? entry->protection : "nothing");
+        }
     }
 }
 
@@ -346,7 +386,12 @@ static int show_text(const char *path, const struct clm_keystore *store, bool ha
         {.title = "TYPE", .is_fixed = true},
         {.title = "SHA-256", .is_fixed = true},
     };
-    struct clm_table *table = clm_table_new(columns, CLM_ARRAY_LEN(columns));
+    const struct rows rows = {.table = clm_table_new(columns, CLM_ARRAY_LEN(columns)),
+                              .store = store,
+                              .has_password = has_password,
+                              .now_s = clm_clock_now_s()};
+    struct clm_err err = {.code = CLM_OK};
+    enum clm_code code = CLM_OK;
     size_t n = clm_keystore_count(store);
     const char *why = clm_keystore_read_only(store);
 
@@ -356,10 +401,14 @@ static int show_text(const char *path, const struct clm_keystore *store, bool ha
                                                            : "no integrity check",
                   has_password && clm_keystore_integrity(store)[0] != '\0' ? ", password is right"
                                                                            : "");
-    for (size_t i = 0; i < n; i++) {
-        add_rows(table, store, i, has_password, clm_clock_now_s());
+    for (size_t i = 0; i < n && code == CLM_OK; i++) {
+        code = add_rows(&rows, i, &err);
     }
-    status = clm_show_table(table, status);
+    if (code != CLM_OK) {
+        clm_table_free(rows.table);
+        return clm_show_error(code, &err, NULL);
+    }
+    status = clm_show_table(rows.table, status);
     show_protections(store);
     if (!has_password) {
         clm_show_line("note: without --password-file %s",
@@ -377,23 +426,26 @@ int clm_cmd_keystore_show(const struct clm_cli_args *args, void *ctx)
     CLM_CLEANUP(clm_keystore_free_p) struct clm_keystore *store = NULL;
     const char *password_file = clm_cli_str(args, "password-file", NULL);
     const char *path = args->args[0];
+    bool is_expired = false;
     struct clm_err err = {.code = CLM_OK};
     enum clm_code code = CLM_OK;
     int status;
 
     (void)ctx;
+    clm_harden();
     if (password_file != NULL) {
         code = read_password(password_file, &password, &err);
     }
     if (code == CLM_OK) {
         code = open_store(path, password_file != NULL ? &password : NULL, &store, &err);
     }
+    if (code == CLM_OK) {
+        code = find_expired(store, clm_clock_now_s(), &is_expired, &err);
+    }
     if (code != CLM_OK) {
         return clm_show_error(code, &err, NULL);
     }
-    status = clm_keystore_is_locked(store) || is_expired(store, clm_clock_now_s())
-                 ? CLM_EXIT_ATTENTION
-                 : CLM_EXIT_GOOD;
+    status = clm_keystore_is_locked(store) || is_expired ? CLM_EXIT_ATTENTION : CLM_EXIT_GOOD;
     return clm_cli_has(args, "json") ? show_json(path, store, password_file != NULL, status)
                                      : show_text(path, store, password_file != NULL, status);
 }

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* "clmbot plan", "verify", "rollback" and "history": asked of the host half, by root. */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/str.h"
 #include "agent/main/cmds.h"
 #include "agent/main/hostlink.h"
 #include "agent/main/pick.h"
 #include "agent/main/show.h"
 #include "agent/run/local_api.h"
+
+/* The network half was not asked: what it knows of the target is old now. It may not be running. */
+static void tell_agent(const struct clm_config *config)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
+
+    clm_ignore(clm_status_request(config->run_dir, "scan", NULL, &reply, NULL));
+}
 
 /* Asks and shows what went wrong; false: *out_status is the exit status. */
 static bool ask(const struct clm_cli_args *args, enum clm_op op, const struct clm_json *body,
@@ -21,13 +31,22 @@ static bool ask(const struct clm_cli_args *args, enum clm_op op, const struct cl
     if (!clm_cmd_config(args, &config, out_status)) {
         return false;
     }
-    code = clm_hostlink_call(&config,
-                             &(const struct clm_hostlink_ask){
-                                 .op = op, .body = body, .progress = !clm_cli_has(args, "json")},
-                             out_reply, &fail, &err);
+    const struct clm_hostlink_ask question = {
+        .op = op,
+        .body = body,
+        .progress = !clm_cli_has(args, "json"),
+        .lost_hint =
+            op == CLM_OP_LOCAL_ROLLBACK
+                ? "it may have been done all the same: see 'clmbot history' and 'clmbot verify'"
+                : NULL,
+    };
+    code = clm_hostlink_call(&config, &question, out_reply, &fail, &err);
     if (code != CLM_OK) {
         *out_status = clm_show_error(code, &err, &fail);
         return false;
+    }
+    if (op == CLM_OP_LOCAL_ROLLBACK) {
+        tell_agent(&config);
     }
     return true;
 }
@@ -101,6 +120,27 @@ int clm_cmd_plan(const struct clm_cli_args *args, void *ctx)
 
 /* ---- verify ---- */
 
+/* Why a listener showed no certificate, beside the table: on stderr. */
+static void show_details(const struct clm_json *reply)
+{
+    for (const struct clm_json *at = clm_json_first(clm_json_get(reply, "targets")); at != NULL;
+         at = clm_json_next(at)) {
+        for (const struct clm_json *one = clm_json_first(clm_json_get(at, "observations"));
+             one != NULL; one = clm_json_next(one)) {
+            const char *detail = clm_pick_text(clm_json_get(one, "seen"), "detail", "");
+
+            if (!clm_pick_true(one, "ok") && *detail != '\0') {
+                char line[512];
+
+                (void)snprintf(line, sizeof(line), "%s: %s", clm_pick_text(at, "target", "?"),
+                               detail);
+                clm_str_make_plain(line);
+                (void)fprintf(stderr, "clmbot: %s\n", line);
+            }
+        }
+    }
+}
+
 static const struct clm_table_column verify_columns[] = {
     {.title = "TARGET"},
     {.title = "ADDRESS", .is_fixed = true},
@@ -161,6 +201,7 @@ int clm_cmd_verify(const struct clm_cli_args *args, void *ctx)
         clm_show_line("No running server here has a certificate that a handshake could show.");
     }
     status = clm_show_table(table, status);
+    show_details(reply);
     if (status == CLM_EXIT_DIFFERS) {
         clm_show_line("Not every listener shows the certificate in its file: reload that server, "
                       "and verify again.");
@@ -169,18 +210,6 @@ int clm_cmd_verify(const struct clm_cli_args *args, void *ctx)
 }
 
 /* ---- roll back ---- */
-
-/* The network half was not asked: what it knows of the target is old now. It may not be running. */
-static void tell_agent(const struct clm_cli_args *args)
-{
-    CLM_CLEANUP(clm_config_done) struct clm_config config = {.path = ""};
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
-    int status = CLM_EXIT_GOOD;
-
-    if (clm_cmd_config(args, &config, &status)) {
-        clm_ignore(clm_status_request(config.run_dir, "scan", NULL, &reply, NULL));
-    }
-}
 
 int clm_cmd_rollback(const struct clm_cli_args *args, void *ctx)
 {
@@ -197,7 +226,6 @@ int clm_cmd_rollback(const struct clm_cli_args *args, void *ctx)
     if (!ask(args, CLM_OP_LOCAL_ROLLBACK, body, &reply, &status)) {
         return status;
     }
-    tell_agent(args);
     outcome = clm_pick_text(reply, "outcome", "failed");
     effects = clm_json_get(reply, "effects");
     status = strcmp(outcome, "succeeded") == 0 || strcmp(outcome, "skipped") == 0 ? CLM_EXIT_GOOD

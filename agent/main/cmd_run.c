@@ -2,6 +2,7 @@
 /* "clmbot run" and its children: the half with the network. */
 #include <signal.h>
 
+#include "agent/base/harden.h"
 #include "agent/base/log.h"
 #include "agent/main/cmds.h"
 #include "agent/main/show.h"
@@ -16,6 +17,7 @@ int clm_cmd_run(const struct clm_cli_args *args, void *ctx)
     enum clm_code code;
 
     (void)ctx;
+    clm_harden();
     clm_log_set_name("run");
     (void)signal(SIGPIPE, SIG_IGN);
     if (!clm_cmd_config(args, &config, &status)) {
@@ -36,6 +38,7 @@ int clm_cmd_job_child(const struct clm_cli_args *args, void *ctx)
     int status = CLM_EXIT_GOOD;
 
     (void)ctx;
+    clm_harden();
     clm_log_set_name("job");
     (void)signal(SIGPIPE, SIG_IGN);
     if (!clm_cmd_config(args, &config, &status)) {

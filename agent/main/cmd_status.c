@@ -17,8 +17,8 @@ static bool has_socket(const struct clm_config *config)
 {
     char path[PATH_MAX];
 
-    return clm_str_fmt(path, sizeof(path), NULL, "%s/status.sock", config->run_dir) == CLM_OK &&
-           access(path, F_OK) == 0;
+    clm_ignore(clm_str_fmt(path, sizeof(path), NULL, "%s/status.sock", config->run_dir));
+    return access(path, F_OK) == 0;
 }
 
 /* Asks the agent; false: the error was shown and *out_status is the exit status. */
@@ -327,7 +327,7 @@ static void print_list(const struct clm_json *effects, const char *member, const
 {
     for (const struct clm_json *at = clm_json_first(clm_json_get(effects, member)); at != NULL;
          at = clm_json_next(at)) {
-        clm_show_line("%-8s %s", title, clm_json_text(at) != NULL ? clm_json_text(at) : "?");
+        clm_show_line("%-8s %s", title, clm_pick_node(at, "?"));
         title = "";
     }
 }

@@ -6,8 +6,12 @@
 #include "agent/base/cli.h"
 #include "config/config.h"
 
+/* The table of commands with all their options; agent/main/app.c. */
+extern const struct clm_cli_app clm_cmd_app;
+
 int clm_cmd_run(const struct clm_cli_args *args, void *ctx);
 int clm_cmd_host(const struct clm_cli_args *args, void *ctx);
+int clm_cmd_loopback(const struct clm_cli_args *args, void *ctx);
 int clm_cmd_recover(const struct clm_cli_args *args, void *ctx);
 int clm_cmd_job_child(const struct clm_cli_args *args, void *ctx);
 int clm_cmd_enroll(const struct clm_cli_args *args, void *ctx);

@@ -44,6 +44,12 @@ static enum clm_code open_link(const struct clm_config *config, struct clm_link 
     return clm_link_spawn(NULL, config->path, out, err);
 }
 
+/* Without memory for its answer the host half says that alone, whatever it has done before. */
+static bool is_lost(const struct clm_fail *fail)
+{
+    return fail->code == CLM_OK || (fail->code == CLM_E_NOMEM && fail->hint[0] == '\0');
+}
+
 enum clm_code clm_hostlink_call(const struct clm_config *config, const struct clm_hostlink_ask *ask,
                                 struct clm_json **out_reply, struct clm_fail *fail,
                                 struct clm_err *err)
@@ -69,5 +75,17 @@ enum clm_code clm_hostlink_call(const struct clm_config *config, const struct cl
     clm_json_set_str(hello, "version", CLM_VERSION);
     clm_json_set_str(hello, "boot_id", "local");
     code = clm_link_call(link, CLM_OP_HELLO, hello, NULL, fail, err);
-    return code == CLM_OK ? clm_link_call(link, ask->op, ask->body, out_reply, fail, err) : code;
+    if (code == CLM_OK) {
+        code = clm_link_call(link, ask->op, ask->body, out_reply, fail, err);
+        if (code != CLM_OK && is_lost(fail) && ask->lost_hint != NULL) {
+            (void)snprintf(fail->hint, sizeof(fail->hint), "%s", ask->lost_hint);
+        }
+    }
+    if (fail->code == CLM_OK && (code == CLM_E_NET || code == CLM_E_TIMEOUT)) {
+        code = CLM_E_IO; /* to commands those two are of the control plane */
+        if (err != NULL) {
+            err->code = code;
+        }
+    }
+    return code;
 }

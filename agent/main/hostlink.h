@@ -22,14 +22,17 @@ struct clm_hostlink_ask {
     bool progress; /* steps are shown on stderr as they happen, if that is a terminal */
     void (*on_event)(void *arg, const struct clm_json *event); /* in place of that; may be NULL */
     void *arg;
+    const char *lost_hint; /* what to do if it was asked and its answer was lost; may be NULL */
 };
 
 /*
  * clm_hostlink_call() - one request, from connecting to the reply
  *
  * Out     out_reply the caller's
- *         fail      what the host half said, if it refused; its hint is worth showing
- * Errors  PERM not root and no socket we may use; CONFLICT, NET, TIMEOUT; those of the operation
+ *         fail      what the host half said, if it refused; code CLM_OK if it said nothing. Its hint
+ *                   is worth showing in either case
+ * Errors  PERM not root and no socket we may use; CONFLICT; IO the host half was lost; those of the
+ *         operation
  */
 CLM_MUST_USE enum clm_code clm_hostlink_call(const struct clm_config *config,
                                              const struct clm_hostlink_ask *ask,

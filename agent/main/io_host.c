@@ -5,9 +5,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,8 +20,11 @@
 #include "agent/base/inroot.h"
 #include "agent/base/proc.h"
 #include "agent/main/units.h"
+#include "agent/main/units_run.h"
 #include "agent/model/names.h"
 #include "agent/net/http.h"
+#include "agent/net/loopback.h"
+#include "agent/net/sockdiag.h"
 
 #ifndef SYS_pidfd_open /* headers before 5.3; the numbers are the same on every architecture */
 #    define SYS_pidfd_open        434
@@ -212,7 +218,7 @@ static enum clm_code list_dir(void *ctx, const char *path, clm_io_dir_fn visit, 
     return errno == 0 ? CLM_OK : clm_err_sys(err, errno, "list '%s'", path);
 }
 
-static enum clm_code run(void *ctx, const char *const *argv, uint32_t timeout_ms, int *out_status,
+static enum clm_code ask(void *ctx, const char *const *argv, uint32_t timeout_ms, int *out_status,
                          struct clm_buf *output, struct clm_err *err)
 {
     const struct clm_proc proc = {.argv = argv, .timeout_ms = timeout_ms};
@@ -228,7 +234,16 @@ static enum clm_code run_env(void *ctx, const struct clm_program *program, int *
         .argv = program->argv, .env = program->env, .timeout_ms = program->timeout_ms};
 
     (void)ctx;
-    return clm_proc_run(&proc, out_status, output, err);
+    return clm_units_must_run() ? clm_units_run(program, out_status, output, err)
+                                : clm_proc_run(&proc, out_status, output, err);
+}
+
+static enum clm_code run(void *ctx, const char *const *argv, uint32_t timeout_ms, int *out_status,
+                         struct clm_buf *output, struct clm_err *err)
+{
+    const struct clm_program program = {.argv = argv, .timeout_ms = timeout_ms};
+
+    return run_env(ctx, &program, out_status, output, err);
 }
 
 /* Field 22 of /proc/PID/stat, counted behind the last ')' because comm may hold anything. */
@@ -237,7 +252,6 @@ static bool start_ticks(int32_t pid, uint64_t *out)
     struct clm_buf text = CLM_BUF_INIT(STAT_FIELDS);
     char path[64];
     const char *at = NULL;
-    int64_t value = -1;
 
     (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     if (read_file(NULL, path, STAT_FIELDS, &text, NULL) == CLM_OK) {
@@ -246,19 +260,9 @@ static bool start_ticks(int32_t pid, uint64_t *out)
     for (int field = 2; at != NULL && field < 22; field++) {
         at = strchr(at + 1, ' ');
     }
-    if (at != NULL) {
-        char digits[24];
-        size_t n = strspn(at + 1, "0123456789");
-
-        if (n > 0 && n < sizeof(digits)) {
-            memcpy(digits, at + 1, n);
-            digits[n] = '\0';
-            clm_ignore(clm_str_to_int(digits, 0, INT64_MAX, &value, NULL));
-        }
-    }
+    *out = at != NULL ? strtoull(at + 1, NULL, 10) : 0;
     clm_buf_done(&text);
-    *out = (uint64_t)value;
-    return value >= 0;
+    return at != NULL;
 }
 
 /* Kernels before 5.3 have no pidfd: then the check and kill(2) leave a gap of microseconds. */
@@ -277,6 +281,22 @@ static enum clm_code send_signal(void *ctx, int32_t pid, uint64_t ticks, int sig
     return r == 0 ? CLM_OK : clm_err_sys(err, errno, "signal %d to process %d", signo, (int)pid);
 }
 
+/* This process may have no network: then the socket that is asked comes from elsewhere. */
+static enum clm_code listening(void *ctx, clm_io_listening_fn visit, void *arg, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_fs_close_p) int fd = -1;
+    enum clm_code code = CLM_OK;
+
+    (void)ctx;
+    if (clm_units_must_run()) {
+        code = clm_loopback_diag(&fd, err);
+    } else {
+        fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+        code = fd < 0 ? clm_err_sys(err, errno, "socket for sock_diag(7)") : CLM_OK;
+    }
+    return code == CLM_OK ? clm_sockdiag_read(fd, visit, arg, err) : code;
+}
+
 /* A manager on this very host, which the network half must not talk to: it takes a password. */
 static enum clm_code http(void *ctx, const struct clm_http_request *request,
                           struct clm_http_response *out, struct clm_err *err)
@@ -287,7 +307,7 @@ static enum clm_code http(void *ctx, const struct clm_http_request *request,
         return clm_err_set(err, CLM_E_UNSUPPORTED,
                            "the host half has no network beyond this host: '%s'", request->url);
     }
-    return clm_http_do_here(request, out, err);
+    return clm_http_do_here(request, clm_units_must_run() ? clm_loopback_tcp : NULL, out, err);
 }
 
 static enum clm_code probe(void *ctx, const struct clm_endpoint *endpoint,
@@ -327,6 +347,7 @@ void clm_io_host_init(struct clm_io *out, struct clm_probe_route *route)
         .stat = stat_path,
         .read_link = read_link,
         .list_dir = list_dir,
+        .ask = ask,
         .run = run,
         .run_env = run_env,
         .signal = send_signal,
@@ -334,6 +355,7 @@ void clm_io_host_init(struct clm_io *out, struct clm_probe_route *route)
         .unit_state = clm_units_state,
         .unit_reload = clm_units_reload,
         .unit_restart = clm_units_restart,
+        .listening = listening,
         .http = http,
         .probe = probe,
         .now_s = now_s,

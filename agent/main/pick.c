@@ -3,11 +3,16 @@
 
 #include "agent/base/clock.h"
 
-const char *clm_pick_text(const struct clm_json *obj, const char *key, const char *fallback)
+const char *clm_pick_node(const struct clm_json *node, const char *fallback)
 {
-    const char *text = clm_json_text(clm_json_get(obj, key));
+    const char *text = clm_json_text(node);
 
     return text != NULL && *text != '\0' ? text : fallback;
+}
+
+const char *clm_pick_text(const struct clm_json *obj, const char *key, const char *fallback)
+{
+    return clm_pick_node(clm_json_get(obj, key), fallback);
 }
 
 bool clm_pick_true(const struct clm_json *obj, const char *key)

@@ -8,6 +8,8 @@
 
 #include "agent/base/json.h"
 
+/* The text of an element of a list, or fallback if it is no text or empty. */
+const char *clm_pick_node(const struct clm_json *node, const char *fallback);
 /* The text, or fallback if it is missing, no text or empty. */
 const char *clm_pick_text(const struct clm_json *obj, const char *key, const char *fallback);
 /* False unless it is true. */

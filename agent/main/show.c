@@ -25,17 +25,6 @@ static const int exit_of[CLM_E__COUNT] = {
     [CLM_E_BUG] = CLM_EXIT_FAILED,
 };
 
-/* Lines hold names of files and words of servers: what would steer the terminal becomes '?'. */
-static void put_plain(FILE *to, const char *text)
-{
-    CLM_CLEANUP(clm_buf_done) struct clm_buf plain = CLM_BUF_INIT(CLM_SHOW_MAX);
-
-    if (clm_term_add(&(const struct clm_term){.is_tty = false}, CLM_COLOR_NONE, text, strlen(text),
-                     &plain, NULL) == CLM_OK) {
-        (void)fputs(clm_buf_str(&plain), to);
-    }
-}
-
 int clm_show_exit(enum clm_code code)
 {
     return exit_of[code];
@@ -44,9 +33,7 @@ int clm_show_exit(enum clm_code code)
 int clm_show_error(enum clm_code code, const struct clm_err *err, const struct clm_fail *fail)
 {
     (void)fflush(stdout);
-    (void)fputs("clmbot: ", stderr);
-    put_plain(stderr, err->msg);
-    (void)fputc('\n', stderr);
+    (void)fprintf(stderr, "clmbot: %s\n", err->msg); /* plain already, and needs no memory */
     if (fail != NULL && fail->hint[0] != '\0') {
         (void)fprintf(stderr, "        %s\n", fail->hint);
     } else if (code == CLM_E_PERM && geteuid() != 0) {
@@ -55,13 +42,9 @@ int clm_show_error(enum clm_code code, const struct clm_err *err, const struct c
     return exit_of[code];
 }
 
-/* A full disk or a closed pipe behind stdout must not look like success. */
-static int write_out(const struct clm_buf *text, int status)
+int clm_show_text(const struct clm_buf *text, int status)
 {
-    if (fwrite(clm_buf_str(text), 1, text->len, stdout) != text->len || fflush(stdout) != 0) {
-        (void)fprintf(stderr, "clmbot: output: %s\n", strerror(errno));
-        return CLM_EXIT_FAILED;
-    }
+    (void)fwrite(clm_buf_str(text), 1, text->len, stdout);
     return status;
 }
 
@@ -72,8 +55,9 @@ int clm_show_json(const char *name, struct clm_json *doc, int status)
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_SHOW_MAX);
     char schema[64];
     struct clm_err err = {.code = CLM_OK};
-    enum clm_code code = clm_str_fmt(schema, sizeof(schema), &err, "clmbot.%s", name);
+    enum clm_code code;
 
+    clm_ignore(clm_str_fmt(schema, sizeof(schema), NULL, "clmbot.%s", name));
     clm_json_set_str(root, "schema", schema);
     clm_json_set_int(root, "version", 1);
     for (const struct clm_json *at = clm_json_first(taken); at != NULL; at = clm_json_next(at)) {
@@ -81,13 +65,12 @@ int clm_show_json(const char *name, struct clm_json *doc, int status)
             clm_json_set_copy(root, clm_json_key(at), at);
         }
     }
-    if (code == CLM_OK) {
-        code = clm_json_print(root, true, &text, &err);
-    }
+    code = clm_json_is_whole(taken) ? clm_json_print(root, true, &text, &err)
+                                    : clm_err_set(&err, CLM_E_NOMEM, "answer");
     if (code == CLM_OK) {
         code = clm_buf_add_str(&text, "\n", &err);
     }
-    return code == CLM_OK ? write_out(&text, status) : clm_show_error(code, &err, NULL);
+    return code == CLM_OK ? clm_show_text(&text, status) : clm_show_error(code, &err, NULL);
 }
 
 int clm_show_table(struct clm_table *table, int status)
@@ -98,7 +81,7 @@ int clm_show_table(struct clm_table *table, int status)
     struct clm_err err = {.code = CLM_OK};
     enum clm_code code = clm_table_print(taken, &term, &text, &err);
 
-    return code == CLM_OK ? write_out(&text, status) : clm_show_error(code, &err, NULL);
+    return code == CLM_OK ? clm_show_text(&text, status) : clm_show_error(code, &err, NULL);
 }
 
 void clm_show_line(const char *fmt, ...)
@@ -109,8 +92,8 @@ void clm_show_line(const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    put_plain(stdout, text);
-    (void)putchar('\n');
+    clm_str_make_plain(text); /* names of files, words of servers: nothing steers the terminal */
+    (void)puts(text);
 }
 
 #define MINUTE_S INT64_C(60)
@@ -144,17 +127,17 @@ void clm_show_ago(int64_t at_s, int64_t now_s, char *dst, size_t size)
         {2 * MINUTE_S, 1, "s"},
         {2 * HOUR_S, MINUTE_S, "min"},
         {2 * DAY_S, HOUR_S, "h"},
-        {INT64_MAX, DAY_S, "d"},
+        {0, DAY_S, "d"}, /* all others */
     };
     int64_t ago_s = now_s > at_s ? now_s - at_s : 0;
 
-    for (size_t i = 0; i < CLM_ARRAY_LEN(steps); i++) {
-        if (ago_s < steps[i].below_s) {
-            clm_ignore(clm_str_fmt(dst, size, NULL, "%lld %s ago",
-                                   (long long)(ago_s / steps[i].unit_s), steps[i].name));
-            return;
-        }
+    size_t i = 0;
+
+    while (i + 1 < CLM_ARRAY_LEN(steps) && ago_s >= steps[i].below_s) {
+        i++;
     }
+    clm_ignore(clm_str_fmt(dst, size, NULL, "%lld %s ago", (long long)(ago_s / steps[i].unit_s),
+                           steps[i].name));
 }
 
 void clm_show_hash(const char *sha256, char *dst, size_t size)

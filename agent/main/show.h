@@ -37,6 +37,10 @@ int clm_show_json(const char *name, struct clm_json *doc, int status);
 /* Prints the table on stdout; it is freed. Returns status, or CLM_EXIT_FAILED. */
 int clm_show_table(struct clm_table *table, int status);
 
+/* The text as it is, on stdout. Whether it arrived is asked once, at the very end: clm_cli_main().
+ * Returns status. */
+int clm_show_text(const struct clm_buf *text, int status);
+
 /* One line on stdout. */
 void clm_show_line(const char *fmt, ...) CLM_PRINTF(1, 2);
 

@@ -287,9 +287,13 @@ enum clm_code clm_csr_template_read(const struct clm_json *obj, struct clm_csr_s
     return code;
 }
 
+bool clm_csr_spec_is_of_installed(const struct clm_csr_spec *spec)
+{
+    return spec->mode == CLM_CSR_MODE_INSTALLED || spec->mode == CLM_CSR_MODE_OVERRIDE;
+}
+
 bool clm_csr_spec_takes_installed_names(const struct clm_csr_spec *spec)
 {
-    return spec->mode == CLM_CSR_MODE_INSTALLED ||
-           (spec->mode == CLM_CSR_MODE_OVERRIDE && !spec->has_san[CLM_SAN_DNS] &&
-            !spec->has_san[CLM_SAN_IP]);
+    return clm_csr_spec_is_of_installed(spec) && !spec->has_san[CLM_SAN_DNS] &&
+           !spec->has_san[CLM_SAN_IP];
 }

@@ -60,8 +60,6 @@ CLM_MUST_USE enum clm_code clm_subject_check(enum clm_subject_field field, const
 /* dst becomes a copy of src for one field. Errors: NOMEM. */
 CLM_MUST_USE enum clm_code clm_subject_copy(struct clm_subject *dst, const struct clm_subject *src,
                                             enum clm_subject_field field, struct clm_err *err);
-/* {"cn": "..", "ou": ["..", ".."]}; empty members are left out. */
-void clm_subject_to_json(const struct clm_subject *subject, struct clm_json *obj);
 
 /* Kinds of subject alternative names. */
 enum clm_san_kind {
@@ -86,9 +84,8 @@ size_t clm_sans_count(const struct clm_sans *sans);
 /* Normalises and adds, once. Errors: INVAL, LIMIT (CLM_NAMES_MAX of a kind), NOMEM. */
 CLM_MUST_USE enum clm_code clm_sans_add(struct clm_sans *sans, enum clm_san_kind kind,
                                         const char *text, struct clm_err *err);
-/* {"dns": [], "ip": [], "email": [], "uri": []} */
-void clm_sans_to_json(const struct clm_sans *sans, struct clm_json *obj);
-/* Members that are missing are empty. Errors: PARSE, INVAL, LIMIT, NOMEM. */
+/* {"dns": [], "ip": [], "email": [], "uri": []}; members that are missing are empty. Errors: PARSE,
+ * INVAL, LIMIT, NOMEM. */
 CLM_MUST_USE enum clm_code clm_sans_from_json(const struct clm_json *obj, struct clm_sans *out,
                                               struct clm_err *err);
 
@@ -127,6 +124,9 @@ CLM_MUST_USE enum clm_code clm_csr_spec_read(const struct clm_json *obj, struct 
 /* The same for a template in clmbot.yaml: no mode, no names, no common name, no csr_pem. */
 CLM_MUST_USE enum clm_code clm_csr_template_read(const struct clm_json *obj,
                                                  struct clm_csr_spec *out, struct clm_err *err);
+
+/* True if what the spec leaves open is that of the installed certificate. */
+bool clm_csr_spec_is_of_installed(const struct clm_csr_spec *spec);
 
 /* True if the names of the request are not known from the spec alone: they are those of the
  * installed certificate. */

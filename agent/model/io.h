@@ -88,6 +88,16 @@ struct clm_unit {
 typedef enum clm_code (*clm_io_unit_fn)(void *arg, const struct clm_unit *unit,
                                         struct clm_err *err);
 
+/* A listening TCP socket. */
+struct clm_listening {
+    char addr[CLM_ADDR_SIZE]; /* inet_ntop(3); v4-mapped ones as IPv4 */
+    uint16_t port;
+    uint64_t inode;
+    uint64_t cgroup; /* that it was made in: inode of its directory; 0: the kernel does not say */
+};
+typedef enum clm_code (*clm_io_listening_fn)(void *arg, const struct clm_listening *socket,
+                                             struct clm_err *err);
+
 struct clm_program {
     const char *const *argv; /* NULL-ended; argv[0] absolute */
     const char *const *env;  /* NULL-ended "K=V" */
@@ -110,7 +120,12 @@ struct clm_io {
     enum clm_code (*list_dir)(void *ctx, const char *path, clm_io_dir_fn visit, void *arg,
                               struct clm_err *err);
 
-    /* A program of the server itself (its configuration test): see agent/base/proc.h. */
+    /* A server's program asked for its version, within the rights of this process: see
+     * agent/base/proc.h. */
+    enum clm_code (*ask)(void *ctx, const char *const *argv, uint32_t timeout_ms, int *out_status,
+                         struct clm_buf *output, struct clm_err *err);
+    /* A server's own configuration test, with all of root's rights: as a unit of its own where this
+     * process has them not. */
     enum clm_code (*run)(void *ctx, const char *const *argv, uint32_t timeout_ms, int *out_status,
                          struct clm_buf *output, struct clm_err *err);
     /* The same with an environment of its own: a hook of root's. */
@@ -130,8 +145,14 @@ struct clm_io {
     enum clm_code (*unit_restart)(void *ctx, const char *name, uint32_t timeout_ms,
                                   struct clm_err *err);
 
+    /* Every listening TCP socket of this host's network, by sock_diag(7): who holds them need not be
+     * visible. UNSUPPORTED. */
+    enum clm_code (*listening)(void *ctx, clm_io_listening_fn visit, void *arg,
+                               struct clm_err *err);
+
     /* Network. In the host half only to numeric addresses of this host (clm_url_check_loopback()),
-     * whoever answers there, and without a proxy. A response with any status is CLM_OK; NET, TIMEOUT, LIMIT otherwise. */
+     * whoever answers there, and without a proxy. A response with any status is CLM_OK; NET,
+     * TIMEOUT, LIMIT otherwise. */
     enum clm_code (*http)(void *ctx, const struct clm_http_request *request,
                           struct clm_http_response *out, struct clm_err *err);
     /* One TLS handshake. See agent/model/probe.h: a peer that fails is a result, not an error. */

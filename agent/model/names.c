@@ -44,6 +44,9 @@ static const char *label_fault(const char *name)
             if (label > DNS_LABEL_MAX) {
                 return "has a label of more than 63 characters";
             }
+            if (p[-1] == '-' || p[-(ptrdiff_t)label] == '-') {
+                return "has a label that begins or ends with '-'";
+            }
             if (*p == '\0') {
                 return NULL;
             }
@@ -191,7 +194,7 @@ void clm_names_to_list(const struct clm_names *names, const char *key, struct cl
 
 typedef enum clm_code (*add_fn)(struct clm_names *names, const char *text, struct clm_err *err);
 
-static enum clm_code add_any(struct clm_names *names, const char *text, struct clm_err *err)
+enum clm_code clm_names_add(struct clm_names *names, const char *text, struct clm_err *err)
 {
     return is_address(text) ? clm_names_add_ip(names, text, err)
                             : clm_names_add_dns(names, text, err);
@@ -251,7 +254,7 @@ enum clm_code clm_names_from_list(const struct clm_json *obj, const char *key,
                                   struct clm_names *out, struct clm_err *err)
 {
     struct clm_names names = {0};
-    enum clm_code code = read_list(obj, key, CLM_FIELD_LIST_MAX, add_any, &names, err);
+    enum clm_code code = read_list(obj, key, CLM_FIELD_LIST_MAX, clm_names_add, &names, err);
 
     if (code != CLM_OK) {
         clm_names_done(&names);

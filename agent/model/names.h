@@ -37,6 +37,9 @@ CLM_MUST_USE enum clm_code clm_names_add_dns(struct clm_names *names, const char
                                              struct clm_err *err);
 CLM_MUST_USE enum clm_code clm_names_add_ip(struct clm_names *names, const char *address,
                                             struct clm_err *err);
+/* The one or the other: what reads as an address is one. */
+CLM_MUST_USE enum clm_code clm_names_add(struct clm_names *names, const char *text,
+                                         struct clm_err *err);
 
 /* RFC 6125: exact, or "*.b.c" for exactly one label before ".b.c". */
 bool clm_names_covers_dns(const struct clm_names *have, const char *host);

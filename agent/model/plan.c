@@ -91,15 +91,17 @@ void clm_plan_done(struct clm_plan *plan)
     memset(plan, 0, sizeof(*plan));
 }
 
-struct clm_step *clm_plan_add(struct clm_plan *plan, enum clm_step_kind kind)
+struct clm_step *clm_plan_add(struct clm_plan *plan, enum clm_step_kind kind, struct clm_err *err)
 {
     void *items = plan->steps;
     struct clm_step *step = clm_array_grow(&items, &plan->n_steps, sizeof(*plan->steps));
 
     plan->steps = items;
-    if (step != NULL) {
-        step->kind = kind;
+    if (step == NULL) {
+        (void)clm_err_set(err, CLM_E_NOMEM, "step of a plan");
+        return NULL;
     }
+    step->kind = kind;
     return step;
 }
 

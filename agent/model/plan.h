@@ -115,8 +115,8 @@ struct clm_plan {
 };
 
 void clm_plan_done(struct clm_plan *plan); /* for CLM_CLEANUP */
-/* Appends a zeroed step; NULL on no memory. */
-struct clm_step *clm_plan_add(struct clm_plan *plan, enum clm_step_kind kind);
+/* Appends a zeroed step; NULL, and err set to NOMEM, if there is no memory. */
+struct clm_step *clm_plan_add(struct clm_plan *plan, enum clm_step_kind kind, struct clm_err *err);
 /* Copies the endpoints into a VERIFY step. */
 CLM_MUST_USE enum clm_code clm_step_set_endpoints(struct clm_step *step,
                                                   const struct clm_endpoint *endpoints, size_t n,

@@ -365,15 +365,13 @@ static enum clm_code read_reload(const struct clm_json *node, struct clm_step *s
 static enum clm_code read_endpoints(const struct clm_json *array, struct clm_step *step,
                                     struct clm_err *err)
 {
-    static const char *const allowed[] = {"addr", "port", "sni", "timeout_ms", "key_kind", NULL};
-
     step->endpoints = calloc(clm_json_len(array) + 1, sizeof(*step->endpoints));
     if (step->endpoints == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "endpoints of a step");
     }
     for (const struct clm_json *node = clm_json_first(array); node != NULL;
          node = clm_json_next(node), step->n_endpoints++) {
-        enum clm_code code = clm_json_only(node, allowed, err);
+        enum clm_code code = clm_json_only(node, clm_endpoint_members, err);
 
         if (code == CLM_OK) {
             code = clm_endpoint_from_json(node, &step->endpoints[step->n_endpoints], err);
@@ -419,9 +417,9 @@ static enum clm_code read_step(const struct clm_json *node, struct clm_plan *pla
     if (kind == CLM_STEP__COUNT) {
         return clm_err_set(err, CLM_E_PARSE, "'kind': unknown value '%s'", name);
     }
-    step = clm_plan_add(plan, (enum clm_step_kind)kind);
+    step = clm_plan_add(plan, (enum clm_step_kind)kind, err);
     if (step == NULL) {
-        return clm_err_set(err, CLM_E_NOMEM, "step of a plan");
+        return CLM_E_NOMEM;
     }
     switch (step->kind) {
     case CLM_STEP_CHECK:

@@ -239,6 +239,14 @@ enum clm_code clm_policy_check_retain(const struct clm_policy *policy, uint32_t 
                        (unsigned)policy->retain_max, (unsigned)versions);
 }
 
+enum clm_code clm_policy_check_leave(const struct clm_policy *policy, struct clm_err *err)
+{
+    return policy->allow_leave ? CLM_OK
+                               : clm_err_set(err, CLM_E_PERM,
+                                             "policy.allow_leave: this host always puts back what "
+                                             "was there before a failed deployment");
+}
+
 enum clm_code clm_policy_check_restart(const struct clm_policy *policy, const char *unit,
                                        struct clm_err *err)
 {
@@ -281,13 +289,10 @@ static bool is_same_argv(const struct clm_strs *a, const struct clm_strs *b)
 }
 
 enum clm_code clm_policy_check_hook(const struct clm_policy *policy, const struct clm_strs *argv,
-                                    const char **out_name, struct clm_err *err)
+                                    struct clm_err *err)
 {
     for (size_t i = 0; policy != NULL && i < policy->n_hooks; i++) {
         if (is_same_argv(&policy->hooks[i].argv, argv)) {
-            if (out_name != NULL) {
-                *out_name = policy->hooks[i].name;
-            }
             return CLM_OK;
         }
     }

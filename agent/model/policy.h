@@ -50,6 +50,7 @@ struct clm_policy {
     int64_t deploys_per_target_per_day; /* default 24 */
     int64_t orders_per_day;             /* default 50 */
     uint32_t retain_max;                /* versions of a target a job may ask to keep; default 20 */
+    bool allow_leave;                   /* a failed deployment may stay; default false */
     struct clm_strs restart; /* globs of units that may be restarted; default: empty = none */
     struct {
         char user[128]; /* "" the manager is not used */
@@ -97,13 +98,15 @@ CLM_MUST_USE enum clm_code clm_policy_check_write(const struct clm_policy *polic
 /* versions: those a job asks to keep; 0: it does not. */
 CLM_MUST_USE enum clm_code clm_policy_check_retain(const struct clm_policy *policy,
                                                    uint32_t versions, struct clm_err *err);
+/* May a job ask that a failed deployment is left as it is? */
+CLM_MUST_USE enum clm_code clm_policy_check_leave(const struct clm_policy *policy,
+                                                  struct clm_err *err);
 /* unit: "tomcat9.service". policy NULL: nothing is allowed. */
 CLM_MUST_USE enum clm_code clm_policy_check_restart(const struct clm_policy *policy,
                                                     const char *unit, struct clm_err *err);
-/* argv is that of a declared hook, word for word; *out_name, if not NULL, is its name. */
+/* argv is that of a declared hook, word for word. */
 CLM_MUST_USE enum clm_code clm_policy_check_hook(const struct clm_policy *policy,
-                                                 const struct clm_strs *argv, const char **out_name,
-                                                 struct clm_err *err);
+                                                 const struct clm_strs *argv, struct clm_err *err);
 /* NULL if there is none of that name. */
 const struct clm_policy_hook *clm_policy_find_hook(const struct clm_policy *policy,
                                                    const char *name);

@@ -31,6 +31,8 @@ static const struct clm_field endpoint_fields[] = {
     {NULL, CLM_FIELD_TEXT, false, 0, 0, 0, 0},
 };
 
+const char *const clm_endpoint_members[] = {"addr", "port", "sni", "timeout_ms", "key_kind", NULL};
+
 #define OB(member)      offsetof(struct clm_observation, member)
 #define OB_SIZE(member) sizeof(((struct clm_observation *)0)->member)
 
@@ -46,6 +48,10 @@ static const struct clm_field observation_fields[] = {
     {"at_ms", CLM_FIELD_I64, false, OB(at_ms), 0, 0, CLM_JSON_INT_MAX},
     {NULL, CLM_FIELD_TEXT, false, 0, 0, 0, 0},
 };
+
+const char *const clm_observation_members[] = {"result",  "leaf_sha256", "spki_sha256", "not_after",
+                                               "subject", "issuer",      "tls_version", "chain_len",
+                                               "detail",  "at_ms",       NULL};
 
 const char *clm_probe_result_name(enum clm_probe_result result)
 {

@@ -48,6 +48,10 @@ struct clm_observation {
 
 const char *clm_probe_result_name(enum clm_probe_result result); /* "served", "refused", ... */
 
+/* What they have in JSON, for clm_json_only() where nothing else may be there; ends with NULL. */
+extern const char *const clm_endpoint_members[];
+extern const char *const clm_observation_members[];
+
 void clm_endpoint_to_json(const struct clm_endpoint *endpoint, struct clm_json *obj);
 CLM_MUST_USE enum clm_code clm_endpoint_from_json(const struct clm_json *obj,
                                                   struct clm_endpoint *out, struct clm_err *err);

@@ -104,23 +104,6 @@ enum clm_code clm_subject_copy(struct clm_subject *dst, const struct clm_subject
     return code;
 }
 
-void clm_subject_to_json(const struct clm_subject *subject, struct clm_json *obj)
-{
-    for (size_t i = 0; i < CLM_SUBJECT__COUNT; i++) {
-        const struct clm_strs *values = &subject->field[i];
-        struct clm_json *array = NULL;
-
-        if (values->n == 1) {
-            clm_json_set_str(obj, subject_fields[i].name, values->v[0]);
-        } else if (values->n > 1) {
-            array = clm_json_set_array(obj, subject_fields[i].name);
-        }
-        for (size_t k = 0; values->n > 1 && k < values->n; k++) {
-            clm_json_add_str(array, values->v[k]);
-        }
-    }
-}
-
 /* ---- alternative names ---- */
 
 const char *clm_san_kind_name(enum clm_san_kind kind)
@@ -211,18 +194,6 @@ enum clm_code clm_sans_add(struct clm_sans *sans, enum clm_san_kind kind, const 
         break;
     }
     return add_uri(sans, text, err);
-}
-
-void clm_sans_to_json(const struct clm_sans *sans, struct clm_json *obj)
-{
-    for (int kind = 0; kind < CLM_SAN__COUNT; kind++) {
-        const struct clm_strs *list = clm_sans_list(sans, (enum clm_san_kind)kind);
-        struct clm_json *array = clm_json_set_array(obj, san_kinds[kind]);
-
-        for (size_t i = 0; i < list->n; i++) {
-            clm_json_add_str(array, list->v[i]);
-        }
-    }
 }
 
 static enum clm_code read_kind(const struct clm_json *obj, enum clm_san_kind kind,

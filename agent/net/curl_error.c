@@ -32,7 +32,11 @@ static const struct {
     {CURLE_UNSUPPORTED_PROTOCOL, CLM_E_PARSE, "the answer is no HTTP this program accepts from"},
     {CURLE_BAD_CONTENT_ENCODING, CLM_E_PARSE, "the answer cannot be decoded from"},
     {CURLE_URL_MALFORMAT, CLM_E_INVAL, "the URL cannot be used for"},
-    {CURLE_OUT_OF_MEMORY, CLM_E_NOMEM, "no memory for the exchange with"},
+    /* libcurl before 8.6 says so, too, of a header line of more than 100 KB */
+    {CURLE_OUT_OF_MEMORY, CLM_E_NOMEM, "no memory for the answer, or too long a header, from"},
+#if CLM_CURL_NUM >= 0x080600
+    {CURLE_TOO_LARGE, CLM_E_LIMIT, "a header is too long in the answer of"},
+#endif
 };
 
 /* Alerts by which a peer refuses our certificate, as OpenSSL (all versions) and GnuTLS word them. In
@@ -68,6 +72,17 @@ void clm_curl_clean(char *dst, size_t size, const char *text)
         dst[i] = (char)((c < 0x20 || c == 0x7f) ? '?' : c);
     }
     dst[n] = '\0';
+}
+
+enum clm_code clm_curl_refused(CURLcode rc, const char *what, struct clm_err *err)
+{
+    if (rc == CURLE_OUT_OF_MEMORY) {
+        return clm_err_set(err, CLM_E_NOMEM, "%s", what);
+    }
+    /* not curl_version(), which wakes LDAP and SASL to ask for theirs */
+    return clm_err_set(err, CLM_E_UNSUPPORTED,
+                       "%s: this libcurl (%s) lacks an option that is needed: %s", what,
+                       curl_version_info(CURLVERSION_NOW)->version, curl_easy_strerror(rc));
 }
 
 enum clm_code clm_curl_error(const struct clm_curl_failure *failure, struct clm_err *err)

@@ -17,6 +17,9 @@ struct clm_curl_failure {
 /* Sets err. CURLE_OK is not allowed. */
 enum clm_code clm_curl_error(const struct clm_curl_failure *failure, struct clm_err *err);
 
+/* An option that was refused: NOMEM for what; else UNSUPPORTED, with the version of libcurl. */
+enum clm_code clm_curl_refused(CURLcode rc, const char *what, struct clm_err *err);
+
 /* Copies text to dst and replaces control characters: reasons hold names from certificates. */
 void clm_curl_clean(char *dst, size_t size, const char *text);
 

@@ -14,18 +14,13 @@
         curl_multi_wait((multi), NULL, 0, (ms) < OLD_WAIT_MS ? (ms) : OLD_WAIT_MS, (out_n))
 #endif
 
-static CURLcode result_of(CURLM *multi, CURL *easy)
+/* Of the only transfer there is. CURLMSG_DONE is the only message there is. */
+static CURLcode result_of(CURLM *multi)
 {
-    CURLcode rc = CURLE_RECV_ERROR;
-    CURLMsg *msg;
     int left;
+    const CURLMsg *msg = curl_multi_info_read(multi, &left);
 
-    while ((msg = curl_multi_info_read(multi, &left)) != NULL) {
-        if (msg->msg == CURLMSG_DONE && msg->easy_handle == easy) {
-            rc = msg->data.result;
-        }
-    }
-    return rc;
+    return msg != NULL ? msg->data.result : CURLE_RECV_ERROR;
 }
 
 /* Until something happens. on_idle: NULL once it was called. */
@@ -61,7 +56,7 @@ CURLcode clm_drive(CURLM *multi, CURL *easy, void (*on_idle)(void))
             rc = wait_once(multi, &on_idle);
         }
     } while (rc == CURLM_OK && running > 0);
-    CURLcode result = rc == CURLM_OK ? result_of(multi, easy) : CURLE_OUT_OF_MEMORY;
+    CURLcode result = rc == CURLM_OK ? result_of(multi) : CURLE_OUT_OF_MEMORY;
     (void)curl_multi_remove_handle(multi, easy);
     return result;
 }

@@ -30,6 +30,7 @@ struct clm_http {
     char *proxy;
     bool allow_http;
     uint32_t connect_timeout_ms;
+    clm_http_socket_fn socket;
     CURL *easy;   /* NULL until the first request */
     CURLM *multi; /* keeps the connections; there when easy is */
 };
@@ -84,6 +85,7 @@ enum clm_code clm_http_new(const struct clm_http_opts *opts, struct clm_http **o
     http->allow_http = opts->allow_http;
     http->connect_timeout_ms =
         opts->connect_timeout_ms != 0 ? opts->connect_timeout_ms : CLM_HTTP_CONNECT_TIMEOUT_MS;
+    http->socket = opts->socket;
     *out_http = CLM_STEAL(http);
     return CLM_OK;
 }
@@ -217,10 +219,20 @@ static enum clm_code read_url(struct exchange *x, struct clm_err *err)
     if (url == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "URL");
     }
-    if (curl_url_set(url, CURLUPART_URL, x->request->url, CURLU_DISALLOW_USER) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK) {
+    CURLUcode rc = curl_url_set(url, CURLUPART_URL, x->request->url, CURLU_DISALLOW_USER);
+
+    if (rc == CURLUE_OK) {
+        rc = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+    }
+    if (rc == CURLUE_OK) {
+        rc = curl_url_get(url, CURLUPART_HOST, &host, 0);
+    }
+    if (rc == CURLUE_OK) {
+        rc = curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+    }
+    if (rc == CURLUE_OUT_OF_MEMORY) {
+        code = clm_err_set(err, CLM_E_NOMEM, "URL");
+    } else if (rc != CURLUE_OK) {
         code = clm_err_set(err, CLM_E_INVAL, "the URL is malformed or holds a user name");
     } else if (strcmp(scheme, "https") != 0 &&
                !(x->http->allow_http && strcmp(scheme, "http") == 0)) {
@@ -355,6 +367,29 @@ static CURLcode set_method(CURL *easy, struct exchange *x)
     return rc;
 }
 
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct exchange *x = arg;
+    int fd = -1;
+
+    (void)purpose;
+    x->code = x->http->socket(address->family, &fd, &x->err);
+    return x->code == CLM_OK ? fd : CURL_SOCKET_BAD;
+}
+
+static CURLcode set_socket(CURL *easy, struct exchange *x)
+{
+    CURLcode rc = CURLE_OK;
+
+    if (x->http->socket != NULL) {
+        rc = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+        if (rc == CURLE_OK) {
+            rc = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, x);
+        }
+    }
+    return rc;
+}
+
 static CURLcode set_callbacks(CURL *easy, struct exchange *x)
 {
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->reason);
@@ -381,7 +416,7 @@ static CURLcode set_callbacks(CURL *easy, struct exchange *x)
 static enum clm_code configure(struct exchange *x, struct clm_err *err)
 {
     static CURLcode (*const steps[])(CURL *, struct exchange *) = {set_limits, set_trust, set_way,
-                                                                   set_method};
+                                                                   set_socket, set_method};
     CURL *easy = x->http->easy;
 
     curl_easy_reset(easy);
@@ -389,15 +424,7 @@ static enum clm_code configure(struct exchange *x, struct clm_err *err)
     for (size_t i = 0; rc == CURLE_OK && i < CLM_ARRAY_LEN(steps); i++) {
         rc = steps[i](easy, x);
     }
-    if (rc == CURLE_OUT_OF_MEMORY) {
-        return clm_err_set(err, CLM_E_NOMEM, "HTTP request");
-    }
-    if (rc != CURLE_OK) {
-        return clm_err_set(err, CLM_E_UNSUPPORTED,
-                           "this libcurl (%s) lacks an option that is needed: %s", curl_version(),
-                           curl_easy_strerror(rc));
-    }
-    return CLM_OK;
+    return rc == CURLE_OK ? CLM_OK : clm_curl_refused(rc, "HTTP request", err);
 }
 
 /* ---- the exchange ---- */
@@ -512,10 +539,10 @@ enum clm_code clm_http_fetch_unverified(const char *url, const char *proxy, uint
     return code == CLM_OK ? exchange(http, &request, true, out, err) : code;
 }
 
-enum clm_code clm_http_do_here(const struct clm_http_request *request,
+enum clm_code clm_http_do_here(const struct clm_http_request *request, clm_http_socket_fn socket,
                                struct clm_http_response *out, struct clm_err *err)
 {
-    const struct clm_http_opts opts = {.proxy = "", .allow_http = true};
+    const struct clm_http_opts opts = {.proxy = "", .allow_http = true, .socket = socket};
     CLM_CLEANUP(clm_http_free_p) struct clm_http *http = NULL;
     enum clm_code code = clm_url_check_loopback(request->url, err);
 

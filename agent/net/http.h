@@ -23,6 +23,9 @@
 #define CLM_HTTP_UNVERIFIED_MAX     ((size_t)64 * 1024) /* bytes; protocol.md 5.3 step 1 */
 #define CLM_HTTP_IDLE_MAX_S         600 /* an older idle connection is not used again */
 
+/* A TCP socket that is not connected yet from somebody who may make one, the caller's to close. */
+typedef enum clm_code (*clm_http_socket_fn)(int family, int *out_fd, struct clm_err *err);
+
 /* Everything is copied. Zero-initialise it. */
 struct clm_http_opts {
     const char *ca_pem;    /* sole trust anchors of the session; NULL: the system's */
@@ -31,6 +34,7 @@ struct clm_http_opts {
     const char *proxy; /* "http://host:port"; NULL: from the environment (https_proxy); "": none */
     bool allow_http;   /* plain http URLs, too: for DCV and ACME validation only */
     uint32_t connect_timeout_ms; /* 0: CLM_HTTP_CONNECT_TIMEOUT_MS */
+    clm_http_socket_fn socket;   /* NULL: sockets are made here */
 };
 
 struct clm_http;
@@ -99,10 +103,12 @@ CLM_MUST_USE enum clm_code clm_http_fetch_unverified(const char *url, const char
  * For managers of servers on loopback, which have certificates of their own making. One
  * connection, then closed; no proxy, http and https.
  *
+ * In      socket  as in struct clm_http_opts
  * Errors  INVAL unless the URL has an address of this host as a number (clm_url_check_loopback());
  *         else as of clm_http_do()
  */
 CLM_MUST_USE enum clm_code clm_http_do_here(const struct clm_http_request *request,
+                                            clm_http_socket_fn socket,
                                             struct clm_http_response *out, struct clm_err *err);
 
 #endif

@@ -2,10 +2,13 @@
 #define _GNU_SOURCE /* RTLD_DEFAULT */
 #include "agent/net/tls_kind.h"
 
+#include <assert.h>
 #include <dlfcn.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/str.h"
+#include "agent/net/curl_error.h"
 
 #define CTRL_SET_SIGALGS_LIST 98 /* SSL_CTRL_SET_SIGALGS_LIST of openssl/ssl.h, since 1.0.2 */
 #define OPENSSL               "OpenSSL/"
@@ -52,7 +55,8 @@ static void find_symbol(const char *name, void *fn, size_t size)
     memcpy(fn, &symbol, size);
 }
 
-/* SSL_CTX_ctrl() of the very library that libcurl says it uses; NULL if that is not certain. */
+/* SSL_CTX_ctrl() of the very library that libcurl says it uses, which is an OpenSSL; NULL if that
+ * is not certain. */
 static ctrl_fn find_ctrl(void)
 {
     const char *wanted = openssl_version();
@@ -60,9 +64,7 @@ static ctrl_fn find_ctrl(void)
     ctrl_fn ctrl = NULL;
     char text[64];
 
-    if (wanted == NULL) {
-        return NULL;
-    }
+    assert(wanted != NULL);
     find_symbol("OpenSSL_version", &version, sizeof(version));
     find_symbol("SSL_CTX_ctrl", &ctrl, sizeof(ctrl));
     if (version == NULL || ctrl == NULL || /* version(0): "OpenSSL 3.0.17 1 Jul 2025" */
@@ -79,25 +81,25 @@ static CURLcode on_ctx(CURL *easy, void *ssl_ctx, void *arg)
     char sigalgs[128];
 
     (void)easy;
-    if (ctrl == NULL || clm_str_copy(sigalgs, sizeof(sigalgs), kind->sigalgs, NULL) != CLM_OK ||
-        ctrl(ssl_ctx, CTRL_SET_SIGALGS_LIST, 0, sigalgs) != 1) {
-        return CURLE_SSL_CONNECT_ERROR; /* rather none than a handshake that shows the other one */
-    }
-    return CURLE_OK;
+    assert(ctrl != NULL); /* limit_sigalgs() found it */
+    (void)snprintf(sigalgs, sizeof(sigalgs), "%s", kind->sigalgs);
+    /* rather no handshake than one that shows the other certificate */
+    return ctrl(ssl_ctx, CTRL_SET_SIGALGS_LIST, 0, sigalgs) == 1 ? CURLE_OK
+                                                                 : CURLE_SSL_CONNECT_ERROR;
 }
 
 /* CURLE_NOT_BUILT_IN: neither way is open. */
 static CURLcode limit_sigalgs(CURL *easy, const struct kind *kind)
 {
-    CURLcode rc = CURLE_UNKNOWN_OPTION;
     const void *arg = kind;
+    CURLcode rc;
 
 #if LIBCURL_VERSION_NUM >= 0x080e00
     rc = curl_easy_setopt(easy, CURLOPT_SSL_SIGNATURE_ALGORITHMS, kind->sigalgs);
-#endif
     if (rc != CURLE_UNKNOWN_OPTION && rc != CURLE_NOT_BUILT_IN) {
         return rc;
     }
+#endif
     if (find_ctrl() == NULL) {
         return CURLE_NOT_BUILT_IN;
     }
@@ -128,10 +130,5 @@ enum clm_code clm_tls_kind_set(CURL *easy, const char *name, bool old_only,
         rc = curl_easy_setopt(easy, CURLOPT_SSLVERSION,
                               (long)CURL_SSLVERSION_TLSv1_0 | (long)CURL_SSLVERSION_MAX_TLSv1_2);
     }
-    if (rc == CURLE_OUT_OF_MEMORY) {
-        return clm_err_set(err, CLM_E_NOMEM, "TLS probe");
-    }
-    return rc == CURLE_OK ? CLM_OK
-                          : clm_err_set(err, CLM_E_UNSUPPORTED, "this libcurl (%s): %s",
-                                        curl_version(), curl_easy_strerror(rc));
+    return rc == CURLE_OK ? CLM_OK : clm_curl_refused(rc, "TLS probe", err);
 }

@@ -69,16 +69,11 @@ static enum clm_code set_address(struct probe *p, struct clm_err *err)
     }
     const char *open = is_v6 ? "[" : "";
     const char *close = is_v6 ? "]" : "";
-    enum clm_code code =
-        clm_str_fmt(line, sizeof(line), err, "::%s%s%s:%u", open, e->addr, close, e->port);
-    if (code == CLM_OK) {
-        code = name[0] != '\0'
-                   ? clm_str_fmt(p->url, sizeof(p->url), err, "https://%s:%u/", name, e->port)
-                   : clm_str_fmt(p->url, sizeof(p->url), err, "https://%s%s%s:%u/", open, e->addr,
-                                 close, e->port);
-    }
-    if (code != CLM_OK) {
-        return code;
+    (void)snprintf(line, sizeof(line), "::%s%s%s:%u", open, e->addr, close, e->port);
+    if (name[0] != '\0') {
+        (void)snprintf(p->url, sizeof(p->url), "https://%s:%u/", name, e->port);
+    } else {
+        (void)snprintf(p->url, sizeof(p->url), "https://%s%s%s:%u/", open, e->addr, close, e->port);
     }
     p->connect_to = curl_slist_append(NULL, line);
     return p->connect_to != NULL ? CLM_OK : clm_err_set(err, CLM_E_NOMEM, "TLS probe");
@@ -201,8 +196,8 @@ static void describe(const struct probe *p, CURLcode rc, struct clm_observation 
     long sys = 0;
     const char *reason = p->reason[0] != '\0' ? p->reason : curl_easy_strerror(rc);
 
-    if (out->result == CLM_PROBE_REFUSED &&
-        curl_easy_getinfo(p->easy, CURLINFO_OS_ERRNO, &sys) == CURLE_OK && sys != 0) {
+    (void)curl_easy_getinfo(p->easy, CURLINFO_OS_ERRNO, &sys);
+    if (out->result == CLM_PROBE_REFUSED && sys != 0) {
         reason = strerror((int)sys);
     } else if (out->result == CLM_PROBE_SERVED) {
         reason = rc == CURLE_OK ? "" : "the server wants a client certificate";
@@ -233,9 +228,7 @@ static enum clm_code handshake(struct probe *p, struct clm_observation *out,
     enum clm_code code = CLM_OK;
 
     if (rc != CURLE_OK) {
-        return clm_err_set(err, rc == CURLE_OUT_OF_MEMORY ? CLM_E_NOMEM : CLM_E_UNSUPPORTED,
-                           "this libcurl (%s) cannot probe: %s", curl_version(),
-                           curl_easy_strerror(rc));
+        return clm_curl_refused(rc, "TLS probe", err);
     }
     if (has_kind) {
         code = clm_tls_kind_set(p->easy, p->endpoint->key_kind, p->old_only, &p->limit, err);
@@ -247,7 +240,8 @@ static enum clm_code handshake(struct probe *p, struct clm_observation *out,
     if (rc == CURLE_URL_MALFORMAT) {
         return clm_err_set(err, CLM_E_INVAL, "server name '%s' is no host name", p->endpoint->sni);
     }
-    if (rc == CURLE_OUT_OF_MEMORY) {
+    /* An address is a number, not looked up: libcurl had no memory to read it. */
+    if (rc == CURLE_OUT_OF_MEMORY || rc == CURLE_COULDNT_RESOLVE_HOST) {
         return clm_err_set(err, CLM_E_NOMEM, "TLS probe");
     }
     if (p->code != CLM_OK) {

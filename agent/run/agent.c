@@ -80,8 +80,8 @@ static void plan_scan(struct clm_agent *agent, int64_t now_s)
     char path[PATH_MAX];
     struct stat st;
 
-    if (clm_net_path(agent->config, path, NULL, "inventory.json") != CLM_OK ||
-        stat(path, &st) != 0) {
+    clm_ignore(clm_net_path(agent->config, path, NULL, "inventory.json")); /* "" is not there */
+    if (stat(path, &st) != 0) {
         agent->next_scan_s = now_s;
         return;
     }
@@ -127,12 +127,12 @@ enum clm_code clm_agent_open(struct clm_agent *agent, const struct clm_config *c
     agent->children.config_path = config->path;
     agent->children.boot_id = agent->boot_id;
     agent->last_poke_ms = clm_clock_mono_ms() - CLM_AGENT_POKE_MS;
-    enum clm_code code = clm_ulid_new(agent->boot_id, err);
+    enum clm_code code = clm_net_path(config, agent->dir, err, "identity");
     if (code == CLM_OK) {
         code = clm_net_dirs(config, err);
     }
     if (code == CLM_OK) {
-        code = clm_net_path(config, agent->dir, err, "identity");
+        code = clm_ulid_new(agent->boot_id, err);
     }
     if (code == CLM_OK) {
         clm_poll_load(config, &agent->poll);
@@ -230,9 +230,7 @@ static bool spool_waits(const struct clm_agent *agent, int64_t now_s)
     struct clm_spool_stats stats;
     char path[PATH_MAX];
 
-    if (clm_net_path(agent->config, path, NULL, "spool") != CLM_OK) {
-        return false;
-    }
+    clm_ignore(clm_net_path(agent->config, path, NULL, "spool")); /* it fits: clm_agent_open() */
     clm_spool_stats(path, now_s, &stats);
     return stats.n > 0;
 }
@@ -347,7 +345,12 @@ static void on_end(struct clm_agent *agent, const char *job_id, int64_t now_s)
     if (code == CLM_E_NOTFOUND) {
         code = clm_record_load_finished(agent->config, job_id, &record, NULL);
     }
-    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(changing); i++) {
+    /* One that was refused changed nothing: it must not cost a search of the host. */
+    const char *outcome =
+        clm_json_text(clm_json_get(clm_json_get(record.root, "result"), "outcome"));
+    bool may_have_changed = outcome != NULL && strcmp(outcome, "rejected") != 0;
+
+    for (size_t i = 0; code == CLM_OK && may_have_changed && i < CLM_ARRAY_LEN(changing); i++) {
         if (strcmp(clm_record_text(&record, "type"), changing[i]) == 0) {
             agent->next_scan_s = now_s;
         }
@@ -399,11 +402,10 @@ int64_t clm_agent_tick(struct clm_agent *agent, int64_t now_ms, int64_t now_s)
     start_jobs(agent, now_s, &wait_s);
     start_scan(agent, now_s, &wait_s);
     start_courier(agent, now_s, &wait_s);
-    int64_t wait_ms = (wait_s < 1 ? 1 : wait_s) * 1000;
+    int64_t wait_ms = wait_s * 1000;
     if (!agent->poller.is_busy && !agent->is_stopping) {
-        int64_t left_ms = agent->next_poll_ms - now_ms;
+        int64_t left_ms = agent->next_poll_ms - now_ms; /* else it would have been sent */
 
-        left_ms = left_ms < 0 ? 0 : left_ms;
         wait_ms = left_ms < wait_ms ? left_ms : wait_ms;
     }
     return wait_ms;

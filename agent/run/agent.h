@@ -48,6 +48,7 @@ struct clm_agent {
     char dir[PATH_MAX]; /* of the identity */
     struct clm_identity identity;
     bool has_identity;
+    int landlock; /* version in force, of clm_run_confine(); 0: none */
 
     enum clm_agent_state state;
     int64_t since_s;               /* of the state */

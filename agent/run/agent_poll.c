@@ -23,7 +23,8 @@ static bool spool_has_room(const struct clm_agent *agent)
 {
     char path[PATH_MAX];
 
-    return clm_net_path(agent->config, path, NULL, "spool") == CLM_OK && clm_spool_has_room(path);
+    clm_ignore(clm_net_path(agent->config, path, NULL, "spool")); /* it fits: clm_agent_open() */
+    return clm_spool_has_room(path);
 }
 
 void clm_agent_poll(struct clm_agent *agent, int64_t now_ms)
@@ -59,12 +60,27 @@ void clm_agent_poll(struct clm_agent *agent, int64_t now_ms)
     }
 }
 
+/* A job that was broken off takes its lease again, while a poll that told of the former one is held:
+ * its answer says that this one is stale. The next poll tells of the lease there is. */
+static bool was_leased_since(const struct clm_agent *agent, const char *job_id)
+{
+    struct clm_record record;
+    bool is_newer = clm_record_load(agent->config, job_id, &record, NULL) == CLM_OK &&
+                    clm_record_int(&record, "leased_ms") >= agent->poll_started_ms;
+
+    clm_record_done(&record);
+    return is_newer;
+}
+
 static void on_stop(void *arg, const char *job_id, bool is_lost)
 {
     struct clm_agent *agent = arg;
     struct clm_record record;
 
     if (clm_children_has(&agent->children, job_id)) {
+        if (is_lost && was_leased_since(agent, job_id)) {
+            return;
+        }
         clm_log_at(CLM_LOG_NOTICE, job_id, NULL, is_lost ? "lease lost" : "canceled");
         clm_children_signal(&agent->children, job_id, is_lost ? SIGUSR2 : SIGUSR1);
         return;

@@ -35,7 +35,7 @@ enum clm_code clm_api_new(const struct clm_api_opts *opts, struct clm_api **out,
     if (api == NULL) {
         return clm_err_set(err, CLM_E_NOMEM, "connection to the control plane");
     }
-    if (opts->urls == NULL || opts->urls->n == 0) {
+    if (opts->urls->n == 0) {
         return clm_err_set(err, CLM_E_INVAL, "no URL of the control plane is known");
     }
     enum clm_code code = clm_strs_copy(&api->urls, opts->urls, err);
@@ -155,15 +155,12 @@ struct headers {
     size_t n;
 };
 
-static enum clm_code add_header(struct headers *h, const char *name, const char *value,
-                                struct clm_err *err)
+/* All of them are ours, and short. */
+static void add_header(struct headers *h, const char *name, const char *value)
 {
-    enum clm_code code = clm_str_fmt(h->text[h->n], HEADER_SIZE, err, "%s: %s", name, value);
-    if (code == CLM_OK) {
-        h->list[h->n] = h->text[h->n];
-        h->n++;
-    }
-    return code;
+    (void)snprintf(h->text[h->n], HEADER_SIZE, "%s: %s", name, value);
+    h->list[h->n] = h->text[h->n];
+    h->n++;
 }
 
 /* The same text under the same path is the same request. */
@@ -180,34 +177,30 @@ static void derive_key(const struct clm_api_request *request, const struct clm_b
     clm_hex_encode(hash, (KEY_HEX_SIZE - 1) / 2, dst);
 }
 
-static enum clm_code fill_headers(const struct clm_api *api, const struct clm_api_request *request,
-                                  const struct clm_buf *body, struct headers *h,
-                                  struct clm_err *err)
+static void fill_headers(const struct clm_api *api, const struct clm_api_request *request,
+                         const struct clm_buf *body, struct headers *h)
 {
-    char key[KEY_HEX_SIZE];
+    char key[KEY_HEX_SIZE] = "";
+    const char *given = request->idempotency_key;
 
-    enum clm_code code = add_header(h, "Clm-Protocol", "1", err);
-    if (code == CLM_OK) {
-        code = add_header(h, "User-Agent", "clmbot/" CLM_VERSION " (linux)", err);
+    add_header(h, "Clm-Protocol", "1");
+    add_header(h, "User-Agent", "clmbot/" CLM_VERSION " (linux)");
+    if (request->body != NULL) {
+        add_header(h, "Content-Type", "application/json; charset=utf-8");
     }
-    if (code == CLM_OK && request->body != NULL) {
-        code = add_header(h, "Content-Type", "application/json; charset=utf-8", err);
+    if (api->boot_id[0] != '\0') {
+        add_header(h, "Clm-Boot", api->boot_id);
     }
-    if (code == CLM_OK && api->boot_id[0] != '\0') {
-        code = add_header(h, "Clm-Boot", api->boot_id, err);
-    }
-    if (code == CLM_OK && request->idempotency_key != NULL) {
-        code = request->idempotency_key[0] == '\0'
-                   ? CLM_OK
-                   : add_header(h, "Idempotency-Key", request->idempotency_key, err);
-    } else if (code == CLM_OK && strcmp(request->method, "POST") == 0) {
+    if (given == NULL && strcmp(request->method, "POST") == 0) {
         derive_key(request, body, key);
-        code = add_header(h, "Idempotency-Key", key, err);
     }
-    if (code == CLM_OK && request->header != NULL) {
+    given = given == NULL ? key : given;
+    if (given[0] != '\0') {
+        add_header(h, "Idempotency-Key", given);
+    }
+    if (request->header != NULL) {
         h->list[h->n++] = request->header;
     }
-    return code;
 }
 
 /* ---- the answer ---- */
@@ -372,12 +365,10 @@ enum clm_code clm_api_call(struct clm_api *api, const struct clm_api_request *re
         http.body = clm_buf_str(&body);
         http.body_len = body.len;
     }
-    if (code == CLM_OK) {
-        code = fill_headers(api, request, &body, &headers, err);
-    }
     if (code != CLM_OK) {
         return code;
     }
+    fill_headers(api, request, &body, &headers);
     for (size_t i = 0; i < api->urls.n; i++) {
         size_t at = (api->current + i) % api->urls.n;
 

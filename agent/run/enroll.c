@@ -113,11 +113,8 @@ static enum clm_code device_proof(const struct clm_key *device, const char *nonc
     char message[256];
 
     clm_sha256_hex(csr_der->data, csr_der->len, sha256);
-    enum clm_code code =
-        clm_str_fmt(message, sizeof(message), err, "clm-device-v1\n%s\n%s\n", nonce, sha256);
-    if (code == CLM_OK) {
-        code = clm_rng_new(&rng, err);
-    }
+    (void)snprintf(message, sizeof(message), "clm-device-v1\n%s\n%s\n", nonce, sha256);
+    enum clm_code code = clm_rng_new(&rng, err);
     if (code == CLM_OK) {
         code = clm_key_sign_es256(rng, device, message, strlen(message), sig, err);
     }
@@ -209,8 +206,7 @@ static enum clm_code send_request(struct enrolment *e, struct clm_err *err)
     clm_hostinfo_agent(clm_json_set_object(body, "agent"));
     clm_hostinfo_host(clm_json_set_object(body, "host"));
     clm_hostinfo_capabilities(e->config, clm_json_set_array(body, "capabilities"));
-    clm_json_set_str(body, "policy_digest",
-                     e->opts->policy_digest == NULL ? "" : e->opts->policy_digest);
+    clm_json_set_str(body, "policy_digest", e->opts->policy_digest);
     clm_json_set_str(body, "boot_id", boot_id);
     const struct clm_api_request request = {
         .method = "POST", .path = "/agent/v1/enroll", .body = body};
@@ -232,17 +228,13 @@ static enum clm_code status_proof(const struct clm_token *token, const char *enr
     uint8_t mac[CLM_SHA256_SIZE];
     char message[128];
 
-    enum clm_code code =
-        clm_str_fmt(message, sizeof(message), err, "clm-enroll-status-v1\n%s\n", enroll_id);
-    if (code != CLM_OK) {
-        return code;
-    }
+    (void)snprintf(message, sizeof(message), "clm-enroll-status-v1\n%s\n", enroll_id);
     clm_hkdf_sha256(&hkdf, key, sizeof(key));
     clm_hmac_sha256(key, sizeof(key), message, strlen(message), mac);
     clm_wipe(key, sizeof(key));
-    code = clm_b64url_encode(mac, sizeof(mac), &text, err);
-    return code == CLM_OK ? clm_str_fmt(dst, size, err, "Clm-Enroll-Proof: %s", clm_buf_str(&text))
-                          : code;
+    enum clm_code code = clm_b64url_encode(mac, sizeof(mac), &text, err);
+    (void)snprintf(dst, size, "Clm-Enroll-Proof: %s", clm_buf_str(&text));
+    return code;
 }
 
 /* "4F2A-91C7-0D33": what the operator sees beside this host's name. */
@@ -287,9 +279,7 @@ static enum clm_code wait_for_approval(struct enrolment *e, struct clm_err *err)
     enum clm_code code =
         clm_json_str(e->answer.json, "enroll_id", CLM_ID_SIZE - 1, &enroll_id, err);
     if (code == CLM_OK) {
-        code = clm_str_fmt(path, sizeof(path), err, "/agent/v1/enroll/%s", enroll_id);
-    }
-    if (code == CLM_OK) {
+        (void)snprintf(path, sizeof(path), "/agent/v1/enroll/%s", enroll_id);
         code = status_proof(&e->token, enroll_id, header, sizeof(header), err);
     }
     while (code == CLM_OK && e->answer.status == 202) {
@@ -317,34 +307,40 @@ static enum clm_code wait_for_approval(struct enrolment *e, struct clm_err *err)
 
 /* ---- step 4: keeping it ---- */
 
-static enum clm_code keep(struct enrolment *e, struct clm_json **out_trust, struct clm_err *err)
+static void set_trust_body(const struct enrolment *e, const struct clm_json *trust,
+                           const struct clm_identity *now, struct clm_json *body)
 {
+    clm_token_add_pins(&e->token, clm_json_set_array(body, "pins"));
+    clm_json_set_str(body, "ca_pem", clm_buf_str(&e->ca_pem));
+    clm_json_set_copy(body, "trust", trust);
+    clm_json_set_str(body, "agent_id", now->agent_id);
+    clm_json_set_str(body, "tenant", now->tenant);
+}
+
+/* The host half first: an identity beside a host half that trusts nobody would be refused every job,
+ * and a second enrolment, too. */
+static enum clm_code keep(struct enrolment *e, struct clm_err *err)
+{
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
     struct clm_identity now = {.enrolled_at_s = clm_clock_now_s()};
     const struct clm_json *trust = NULL;
+    const char *cert_pem = NULL;
 
     enum clm_code code = clm_strs_copy(&now.urls, &e->token.urls, err);
     if (code == CLM_OK) {
         code = clm_json_object(e->answer.json, "trust", &trust, err);
     }
     if (code == CLM_OK) {
-        code = clm_issued_keep(e->dir, e->answer.json, &now, clm_buf_str(&e->ca_pem), err);
+        code = clm_issued_read(e->dir, e->answer.json, &now, &cert_pem, err);
     }
     if (code == CLM_OK) {
-        struct clm_json *out = clm_json_new_object();
-        struct clm_json *pins = clm_json_set_array(out, "pins");
-
-        for (size_t i = 0; i < e->token.n_pins; i++) {
-            CLM_CLEANUP(clm_buf_done) struct clm_buf pin = CLM_BUF_INIT(CLM_PIN_SIZE);
-
-            (void)(clm_buf_add_str(&pin, "sha256/", NULL) == CLM_OK &&
-                   clm_b64_encode(e->token.pins[i], CLM_SHA256_SIZE, &pin, NULL) == CLM_OK);
-            clm_json_add_str(pins, clm_buf_str(&pin));
-        }
-        clm_json_set_str(out, "ca_pem", clm_buf_str(&e->ca_pem));
-        clm_json_set_copy(out, "trust", trust);
-        clm_json_set_str(out, "agent_id", now.agent_id);
-        clm_json_set_str(out, "tenant", now.tenant);
-        *out_trust = out;
+        set_trust_body(e, trust, &now, body);
+    }
+    if (code == CLM_OK && e->opts->on_trust != NULL) {
+        code = e->opts->on_trust(e->opts->arg, body, err);
+    }
+    if (code == CLM_OK) {
+        code = clm_identity_commit(e->dir, &now, cert_pem, clm_buf_str(&e->ca_pem), err);
     }
     clm_identity_done(&now);
     return code;
@@ -368,7 +364,7 @@ static enum clm_code check_not_enrolled(struct enrolment *e, struct clm_err *err
 }
 
 enum clm_code clm_enroll(const struct clm_config *config, const struct clm_enroll_opts *opts,
-                         struct clm_json **out_trust, struct clm_err *err)
+                         struct clm_err *err)
 {
     struct enrolment e = {
         .config = config, .opts = opts, .ca_pem = CLM_BUF_INIT(CLM_CHAIN_PEM_MAX)};
@@ -396,7 +392,7 @@ enum clm_code clm_enroll(const struct clm_config *config, const struct clm_enrol
         code = wait_for_approval(&e, err);
     }
     if (code == CLM_OK) {
-        code = keep(&e, out_trust, err);
+        code = keep(&e, err);
     }
     enrolment_done(&e);
     return code;

@@ -22,6 +22,10 @@ struct clm_enroll_opts {
     const char *policy_digest; /* as the host half said in hello; "" unknown */
     bool force;                /* also when this agent has an identity: it gets another */
     uint32_t approval_wait_s;  /* how long to wait for an operator's approval; 0: not at all */
+    /* Gives the host half the body of trust_put (docs/ipc.md): pins, ca_pem, trust, agent_id, tenant.
+     * Called once, before anything of the new identity is kept; unless it says OK, nothing is. NULL:
+     * nobody is asked. */
+    enum clm_code (*on_trust)(void *arg, const struct clm_json *body, struct clm_err *err);
     /* Called while waiting, with the fingerprint to compare; may be NULL. */
     void (*on_pending)(void *arg, const char *fingerprint, uint32_t waited_s);
     void *arg;
@@ -30,17 +34,14 @@ struct clm_enroll_opts {
 /*
  * clm_enroll() - makes this host an agent
  *
- * Out     out_trust  the body of the request trust_put (docs/ipc.md): pins, ca_pem, trust, and
- *                    agent_id and tenant for the caller's message; the caller's
- * Effect  <state_dir>/net is filled. After a crash or a lost answer the same call goes on where it
- *         was: same keys, same request
+ * Effect  <state_dir>/net is filled, after the host half took the trust document. After a crash or
+ *         a lost answer the same call goes on where it was: same keys, same request
  * Errors  EXISTS enrolled already; INVAL the token is malformed; AUTH expired, or refused by the
  *         control plane; CRYPTO the control plane does not have the CA the token names; TIMEOUT
- *         nobody approved yet: call again; NET, TIMEOUT
+ *         nobody approved yet: call again; NET, TIMEOUT; those of on_trust
  */
 CLM_MUST_USE enum clm_code clm_enroll(const struct clm_config *config,
-                                      const struct clm_enroll_opts *opts,
-                                      struct clm_json **out_trust, struct clm_err *err);
+                                      const struct clm_enroll_opts *opts, struct clm_err *err);
 
 /* A new certificate for a new key; reason "half-life" or "requested". Errors: NET, TIMEOUT try
  * later; AUTH the certificate has expired: recover; CONFLICT clone suspected; REMOTE. */

@@ -34,25 +34,29 @@ static void set_machine_id_hash(struct clm_json *obj)
     clm_json_set_str(obj, "machine_id_hash", text);
 }
 
-/* PRETTY_NAME of os-release(5), without its quotes. */
-static void set_os_version(struct clm_json *obj)
+bool clm_hostinfo_pretty_name(const char *os_release, char *dst, size_t size)
 {
     static const char key[] = "PRETTY_NAME=";
-    CLM_CLEANUP(clm_buf_done) struct clm_buf file = CLM_BUF_INIT(SMALL_FILE_MAX);
-    char value[128];
+    const char *at = strstr(os_release, key);
 
-    if (clm_fs_read("/usr/lib/os-release", SMALL_FILE_MAX, &file, NULL) != CLM_OK) {
-        return;
-    }
-    const char *at = strstr(clm_buf_str(&file), key);
+    dst[0] = '\0';
     if (at == NULL) {
-        return;
+        return false;
     }
     at += sizeof(key) - 1;
     at += *at == '"' ? 1 : 0;
-    (void)snprintf(value, sizeof(value), "%.*s", (int)strcspn(at, "\"\r\n"), at);
-    if (clm_str_is_utf8(value, strlen(value))) {
-        clm_json_set_str(obj, "os_version", value);
+    (void)snprintf(dst, size, "%.*s", (int)strcspn(at, "\"\r\n"), at);
+    return clm_str_is_utf8(dst, strlen(dst));
+}
+
+static void set_os_version(struct clm_json *obj)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf file = CLM_BUF_INIT(SMALL_FILE_MAX);
+    char name[128];
+
+    if (clm_fs_read("/usr/lib/os-release", SMALL_FILE_MAX, &file, NULL) == CLM_OK &&
+        clm_hostinfo_pretty_name(clm_buf_str(&file), name, sizeof(name))) {
+        clm_json_set_str(obj, "os_version", name);
     }
 }
 
@@ -61,37 +65,25 @@ static void set_timezone(struct clm_json *obj)
 {
     char link[PATH_MAX];
     time_t now = time(NULL);
-    struct tm local;
+    struct tm local = {.tm_isdst = -1};
     ssize_t n = readlink("/etc/localtime", link, sizeof(link) - 1);
 
-    if (n > 0) {
-        link[n] = '\0';
-        const char *zone = strstr(link, "zoneinfo/");
-        clm_json_set_str(obj, "timezone", zone == NULL ? "UTC" : zone + strlen("zoneinfo/"));
-    } else {
-        clm_json_set_str(obj, "timezone", "UTC");
-    }
-    if (localtime_r(&now, &local) != NULL) {
-        struct tm as_utc = local;
-        clm_json_set_int(obj, "utc_offset_s", (int64_t)timegm(&as_utc) - (int64_t)now);
-    }
+    link[n > 0 ? n : 0] = '\0';
+    const char *zone = strstr(link, "zoneinfo/");
+    clm_json_set_str(obj, "timezone", zone == NULL ? "UTC" : zone + strlen("zoneinfo/"));
+    (void)localtime_r(&now, &local);
+    clm_json_set_int(obj, "utc_offset_s", (int64_t)timegm(&local) - (int64_t)now);
 }
 
 void clm_hostinfo_host(struct clm_json *obj)
 {
-    char name[256];
-    struct utsname uts;
+    struct utsname uts = {.nodename = ""};
 
-    if (gethostname(name, sizeof(name)) != 0) {
-        name[0] = '\0';
-    }
-    name[sizeof(name) - 1] = '\0';
-    clm_json_set_str(obj, "hostname", name);
+    (void)uname(&uts);
+    clm_json_set_str(obj, "hostname", uts.nodename);
     clm_json_set_str(obj, "os", "linux");
-    if (uname(&uts) == 0) {
-        clm_json_set_str(obj, "kernel", uts.release);
-        clm_json_set_str(obj, "arch", uts.machine);
-    }
+    clm_json_set_str(obj, "kernel", uts.release);
+    clm_json_set_str(obj, "arch", uts.machine);
     set_os_version(obj);
     set_machine_id_hash(obj);
     set_timezone(obj);
@@ -99,14 +91,13 @@ void clm_hostinfo_host(struct clm_json *obj)
 
 void clm_hostinfo_agent(struct clm_json *obj)
 {
-    struct utsname uts;
+    struct utsname uts = {.machine = ""};
 
+    (void)uname(&uts);
     clm_json_set_str(obj, "version", CLM_VERSION);
     clm_json_set_str(obj, "os", "linux");
     set_os_version(obj);
-    if (uname(&uts) == 0) {
-        clm_json_set_str(obj, "arch", uts.machine);
-    }
+    clm_json_set_str(obj, "arch", uts.machine);
 }
 
 void clm_hostinfo_capabilities(const struct clm_config *config, struct clm_json *array)
@@ -114,6 +105,10 @@ void clm_hostinfo_capabilities(const struct clm_config *config, struct clm_json 
     char text[160];
 
     clm_json_add_str(array, "deploy.retain/1"); /* a job may say how many versions are kept */
+    if (config->policy.allow_leave) {
+        clm_json_add_str(array,
+                         "deploy.leave/1"); /* a job may say that a failure is left as it is */
+    }
     for (size_t i = 0; i < config->policy.job_types.n; i++) {
         (void)snprintf(text, sizeof(text), "job.%s/1", config->policy.job_types.v[i]);
         clm_json_add_str(array, text);

@@ -3,6 +3,9 @@
 #ifndef CLM_RUN_HOSTINFO_H
 #define CLM_RUN_HOSTINFO_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "agent/base/json.h"
 #include "config/config.h"
 
@@ -12,5 +15,9 @@ void clm_hostinfo_host(struct clm_json *obj);
 void clm_hostinfo_agent(struct clm_json *obj);
 /* "job.deploy/1", "target.nginx/1", ...: what this agent can be asked to do. */
 void clm_hostinfo_capabilities(const struct clm_config *config, struct clm_json *array);
+
+/* PRETTY_NAME of the text of os-release(5), without its quotes; cut to size. False: there is none, or it
+ * is no UTF-8. */
+bool clm_hostinfo_pretty_name(const char *os_release, char *dst, size_t size);
 
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/run/identity.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/dirlock.h"
@@ -15,6 +18,7 @@
 
 #define FILE_MAX     262144u /* next.done.json: a chain of 64 KiB and two CA certificates */
 #define LOCK_WAIT_MS 10000   /* another process of ours finishes its change: a few fsync(2) */
+#define PATH_SIZE    (PATH_MAX + 32) /* a name behind the longest directory */
 
 void clm_identity_done(struct clm_identity *identity)
 {
@@ -43,6 +47,12 @@ int64_t clm_identity_half_life(int64_t now_s, int64_t not_after_s)
     return now_s + left_s * 45 / 100 + (int64_t)clm_rand_below(span_s + 1);
 }
 
+/* Never cut: what is too long for the kernel is refused by it. */
+static void path_in(const char *dir, const char *name, char dst[PATH_SIZE])
+{
+    (void)snprintf(dst, PATH_SIZE, "%s/%s", dir, name);
+}
+
 /* ---- agent.json ---- */
 
 static void identity_to_json(const struct clm_identity *in, struct clm_json *obj)
@@ -58,6 +68,18 @@ static void identity_to_json(const struct clm_identity *in, struct clm_json *obj
     clm_json_set_int(obj, "not_after_s", in->not_after_s);
     clm_json_set_int(obj, "renew_after_s", in->renew_after_s);
     clm_json_set_int(obj, "enrolled_at_s", in->enrolled_at_s);
+}
+
+static enum clm_code read_text(const struct clm_json *obj, const char *key, char *dst, size_t size,
+                               struct clm_err *err)
+{
+    const char *text = NULL;
+
+    enum clm_code code = clm_json_str(obj, key, size - 1, &text, err);
+    if (code == CLM_OK) {
+        (void)snprintf(dst, size, "%s", text);
+    }
+    return code;
 }
 
 static enum clm_code read_urls(const struct clm_json *obj, struct clm_strs *out,
@@ -84,19 +106,6 @@ static enum clm_code read_urls(const struct clm_json *obj, struct clm_strs *out,
 static enum clm_code identity_from_json(const struct clm_json *obj, struct clm_identity *out,
                                         struct clm_err *err)
 {
-    const char *agent_id = NULL;
-    const char *tenant = NULL;
-
-    enum clm_code code = clm_json_str(obj, "agent_id", CLM_ID_SIZE - 1, &agent_id, err);
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->agent_id, sizeof(out->agent_id), agent_id, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str_or(obj, "tenant", sizeof(out->tenant) - 1, "", &tenant, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->tenant, sizeof(out->tenant), tenant, err);
-    }
     const struct {
         const char *key;
         int64_t *value;
@@ -106,6 +115,10 @@ static enum clm_code identity_from_json(const struct clm_json *obj, struct clm_i
         {"renew_after_s", &out->renew_after_s},
         {"enrolled_at_s", &out->enrolled_at_s},
     };
+    enum clm_code code = read_text(obj, "agent_id", out->agent_id, sizeof(out->agent_id), err);
+    if (code == CLM_OK) {
+        code = read_text(obj, "tenant", out->tenant, sizeof(out->tenant), err);
+    }
     for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(numbers); i++) {
         code = clm_json_int(obj, numbers[i].key, 0, CLM_JSON_INT_MAX, numbers[i].value, err);
     }
@@ -117,39 +130,48 @@ static enum clm_code identity_from_json(const struct clm_json *obj, struct clm_i
 static enum clm_code write_text(const char *dir, const char *name, const char *text,
                                 struct clm_err *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
-    enum clm_code code = clm_identity_path(dir, name, path, err);
-    if (code != CLM_OK) {
-        return code;
-    }
+    path_in(dir, name, path);
     return clm_fs_replace(path, text, strlen(text), 0600, err);
+}
+
+/* One that cannot be looked for is not one that is not there: a key would be left behind, or made
+ * anew. */
+static enum clm_code find_file(const char *dir, const char *name, char path[PATH_SIZE],
+                               bool *out_found, struct clm_err *err)
+{
+    struct stat st;
+
+    *out_found = false;
+    path_in(dir, name, path);
+    if (lstat(path, &st) != 0) {
+        return errno == ENOENT ? CLM_OK : clm_err_sys(err, errno, "'%s' in '%.100s'", name, dir);
+    }
+    *out_found = true;
+    return CLM_OK;
 }
 
 /* The key moves; after a crash behind the move there is nothing left to do. */
 static enum clm_code move_key(const char *dir, struct clm_err *err)
 {
-    char from[PATH_MAX];
-    char to[PATH_MAX];
+    char from[PATH_SIZE];
+    char to[PATH_SIZE];
+    bool is_there = false;
 
-    enum clm_code code = clm_identity_path(dir, "next.key", from, err);
-    if (code == CLM_OK) {
-        code = clm_identity_path(dir, "tls.key", to, err);
-    }
-    if (code != CLM_OK || !clm_fs_exists(from)) {
+    enum clm_code code = find_file(dir, "next.key", from, &is_there, err);
+    if (code != CLM_OK || !is_there) {
         return code;
     }
+    path_in(dir, "tls.key", to);
     return clm_fs_rename(from, to, err);
 }
 
 static enum clm_code remove_one(const char *dir, const char *name, struct clm_err *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
-    enum clm_code code = clm_identity_path(dir, name, path, err);
-    if (code != CLM_OK) {
-        return code;
-    }
+    path_in(dir, name, path);
     return clm_fs_unlink(path, err);
 }
 
@@ -160,7 +182,7 @@ static enum clm_code finish_change(const char *dir, const struct clm_json *done,
     const struct clm_json *agent = NULL;
     const char *cert_pem = NULL;
     const char *ca_pem = NULL;
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
     enum clm_code code = clm_json_object(done, "agent", &agent, err);
     if (code == CLM_OK) {
@@ -179,9 +201,7 @@ static enum clm_code finish_change(const char *dir, const struct clm_json *done,
         code = write_text(dir, "ca.pem", ca_pem, err);
     }
     if (code == CLM_OK) {
-        code = clm_identity_path(dir, "agent.json", path, err);
-    }
-    if (code == CLM_OK) {
+        path_in(dir, "agent.json", path);
         code = clm_file_write_json(path, FILE_MAX, agent, err);
     }
     if (code == CLM_OK) {
@@ -196,16 +216,19 @@ static enum clm_code finish_change(const char *dir, const struct clm_json *done,
 static enum clm_code finish_if_begun(const char *dir, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *done = NULL;
-    char path[PATH_MAX];
-
-    enum clm_code code = clm_identity_path(dir, "next.done.json", path, err);
-    if (code != CLM_OK || !clm_fs_exists(path)) {
-        return code;
-    }
     CLM_CLEANUP(clm_fs_close_p) int lock_fd = -1;
-    code = clm_dirlock_take(dir, LOCK_WAIT_MS, &lock_fd, err);
-    if (code != CLM_OK || !clm_fs_exists(path)) {
-        return code; /* whoever held the lock has finished it */
+    char path[PATH_SIZE];
+    bool is_begun = false;
+
+    enum clm_code code = find_file(dir, "next.done.json", path, &is_begun, err);
+    if (code == CLM_OK && is_begun) {
+        code = clm_dirlock_take(dir, LOCK_WAIT_MS, &lock_fd, err);
+    }
+    if (code == CLM_OK && is_begun) { /* whoever held the lock may have finished it */
+        code = find_file(dir, "next.done.json", path, &is_begun, err);
+    }
+    if (code != CLM_OK || !is_begun) {
+        return code;
     }
     code = clm_file_read_json(path, FILE_MAX, &done, err);
     return code == CLM_OK ? finish_change(dir, done, err) : code;
@@ -214,13 +237,11 @@ static enum clm_code finish_if_begun(const char *dir, struct clm_err *err)
 enum clm_code clm_identity_load(const char *dir, struct clm_identity *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = NULL;
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
     *out = (struct clm_identity){0};
+    path_in(dir, "agent.json", path);
     enum clm_code code = finish_if_begun(dir, err);
-    if (code == CLM_OK) {
-        code = clm_identity_path(dir, "agent.json", path, err);
-    }
     if (code == CLM_OK) {
         code = clm_file_read_json(path, FILE_MAX, &obj, err);
     }
@@ -254,41 +275,30 @@ enum clm_code clm_identity_abandon(const char *dir, struct clm_err *err)
 static enum clm_code pending_from_json(const struct clm_json *obj, struct clm_identity_pending *out,
                                        struct clm_err *err)
 {
-    const char *reason = NULL;
-    const char *key = NULL;
-    const char *token_id = NULL;
     const char *csr = NULL;
+    const struct {
+        const char *key;
+        char *dst;
+        size_t size;
+    } texts[] = {
+        {"reason", out->reason, sizeof(out->reason)},
+        {"idempotency_key", out->idempotency_key, sizeof(out->idempotency_key)},
+        {"token_id", out->token_id, sizeof(out->token_id)},
+    };
 
-    enum clm_code code = clm_json_str(obj, "reason", sizeof(out->reason) - 1, &reason, err);
-    if (code == CLM_OK) {
-        code = clm_json_str(obj, "idempotency_key", CLM_ULID_SIZE - 1, &key, err);
+    enum clm_code code = clm_json_str(obj, "csr", CLM_IDENTITY_CSR_TEXT, &csr, err);
+    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(texts); i++) {
+        code = read_text(obj, texts[i].key, texts[i].dst, texts[i].size, err);
     }
-    if (code == CLM_OK) {
-        code = clm_json_str(obj, "token_id", CLM_ID_SIZE - 1, &token_id, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str(obj, "csr", CLM_IDENTITY_CSR_TEXT, &csr, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_b64url_decode(csr, strlen(csr), &out->csr_der, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->reason, sizeof(out->reason), reason, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->idempotency_key, sizeof(out->idempotency_key), key, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_str_copy(out->token_id, sizeof(out->token_id), token_id, err);
-    }
-    return code;
+    return code == CLM_OK ? clm_b64url_decode(csr, strlen(csr), &out->csr_der, err) : code;
 }
 
-static enum clm_code write_pending(const char *path, const struct clm_identity_pending *pending,
+static enum clm_code write_pending(const char *dir, const struct clm_identity_pending *pending,
                                    struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf csr = CLM_BUF_INIT(CLM_IDENTITY_CSR_TEXT);
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
+    char path[PATH_SIZE];
 
     enum clm_code code = clm_b64url_encode(pending->csr_der.data, pending->csr_der.len, &csr, err);
     if (code != CLM_OK) {
@@ -298,6 +308,7 @@ static enum clm_code write_pending(const char *path, const struct clm_identity_p
     clm_json_set_str(obj, "idempotency_key", pending->idempotency_key);
     clm_json_set_str(obj, "token_id", pending->token_id);
     clm_json_set_str(obj, "csr", clm_buf_str(&csr));
+    path_in(dir, "next.json", path);
     return clm_file_write_json(path, FILE_MAX, obj, err);
 }
 
@@ -330,12 +341,10 @@ static enum clm_code make_pending(const char *dir, const char *reason, const cha
     CLM_CLEANUP(clm_rng_free_p) struct clm_rng *rng = NULL;
     CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
     const struct clm_csr_request request = {.common_name = "clmbot"};
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
-    enum clm_code code = clm_identity_path(dir, "next.key", path, err);
-    if (code == CLM_OK) {
-        code = new_key(path, &key, err);
-    }
+    path_in(dir, "next.key", path);
+    enum clm_code code = new_key(path, &key, err);
     if (code == CLM_OK) {
         code = clm_rng_new(&rng, err);
     }
@@ -351,34 +360,26 @@ static enum clm_code make_pending(const char *dir, const char *reason, const cha
     if (code == CLM_OK) {
         code = clm_str_copy(out->token_id, sizeof(out->token_id), token_id, err);
     }
-    if (code == CLM_OK) {
-        code = clm_identity_path(dir, "next.json", path, err);
-    }
-    return code == CLM_OK ? write_pending(path, out, err) : code;
+    return code == CLM_OK ? write_pending(dir, out, err) : code;
 }
 
 static enum clm_code read_pending(const char *dir, struct clm_identity_pending *out,
                                   struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = NULL;
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
-    *out = (struct clm_identity_pending){.csr_der = CLM_BUF_INIT(CLM_CSR_MAX)};
-    enum clm_code code = clm_identity_path(dir, "next.json", path, err);
-    if (code == CLM_OK) {
-        code = clm_file_read_json(path, FILE_MAX, &obj, err);
-    }
-    if (code == CLM_OK) {
-        code = pending_from_json(obj, out, err);
-    }
-    return code;
+    path_in(dir, "next.json", path);
+    enum clm_code code = clm_file_read_json(path, FILE_MAX, &obj, err);
+    return code == CLM_OK ? pending_from_json(obj, out, err) : code;
 }
 
 enum clm_code clm_identity_begin(const char *dir, const char *reason, const char *token_id,
                                  struct clm_identity_pending *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_fs_close_p) int lock_fd = -1;
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
+    bool has_key = false;
 
     *out = (struct clm_identity_pending){.csr_der = CLM_BUF_INIT(CLM_CSR_MAX)};
     enum clm_code code = finish_if_begun(dir, err);
@@ -390,9 +391,9 @@ enum clm_code clm_identity_begin(const char *dir, const char *reason, const char
     }
     code = read_pending(dir, out, err);
     if (code == CLM_OK) {
-        code = clm_identity_path(dir, "next.key", path, err);
+        code = find_file(dir, "next.key", path, &has_key, err);
     }
-    if (code == CLM_OK && !clm_fs_exists(path)) {
+    if (code == CLM_OK && !has_key) {
         code = CLM_E_NOTFOUND; /* a request without its key is none */
     }
     bool is_enroll = strcmp(reason, "enroll") == 0;
@@ -406,10 +407,7 @@ enum clm_code clm_identity_begin(const char *dir, const char *reason, const char
         if (code == CLM_OK) {
             code = clm_ulid_new(out->idempotency_key, err);
         }
-        if (code == CLM_OK) {
-            code = clm_identity_path(dir, "next.json", path, err);
-        }
-        return code == CLM_OK ? write_pending(path, out, err) : code;
+        return code == CLM_OK ? write_pending(dir, out, err) : code;
     }
     clm_identity_pending_done(out);
     *out = (struct clm_identity_pending){.csr_der = CLM_BUF_INIT(CLM_CSR_MAX)};
@@ -432,20 +430,22 @@ static enum clm_code load_key(const char *path, struct clm_key **out_key, struct
     return code == CLM_OK ? CLM_OK : clm_err_wrap(err, code, "%s", path);
 }
 
-static enum clm_code check_certificate(const char *dir, const char *cert_pem, struct clm_err *err)
+enum clm_code clm_identity_check(const char *dir, const char *cert_pem, struct clm_err *err)
 {
     CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
     CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
+    bool matches = false;
 
-    enum clm_code code = clm_identity_path(dir, "next.key", path, err);
-    if (code == CLM_OK) {
-        code = load_key(path, &key, err);
-    }
+    path_in(dir, "next.key", path);
+    enum clm_code code = load_key(path, &key, err);
     if (code == CLM_OK) {
         code = clm_cert_chain_from_pem(cert_pem, strlen(cert_pem), &chain, err);
     }
-    if (code == CLM_OK && !clm_cert_matches_key(chain, 0, key)) {
+    if (code == CLM_OK) {
+        code = clm_cert_matches_key(chain, 0, key, &matches, err);
+    }
+    if (code == CLM_OK && !matches) {
         code = clm_err_set(err, CLM_E_CRYPTO,
                            "the certificate from the control plane is for another key");
     }
@@ -456,14 +456,12 @@ enum clm_code clm_identity_commit(const char *dir, const struct clm_identity *no
                                   const char *cert_pem, const char *ca_pem, struct clm_err *err)
 {
     CLM_CLEANUP(clm_fs_close_p) int lock_fd = -1;
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
+    path_in(dir, "next.done.json", path);
     enum clm_code code = clm_dirlock_take(dir, LOCK_WAIT_MS, &lock_fd, err);
     if (code == CLM_OK) {
-        code = check_certificate(dir, cert_pem, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_identity_path(dir, "next.done.json", path, err);
+        code = clm_identity_check(dir, cert_pem, err);
     }
     if (code != CLM_OK) {
         return code;
@@ -479,22 +477,20 @@ enum clm_code clm_identity_commit(const char *dir, const struct clm_identity *no
 enum clm_code clm_identity_device_key(const char *dir, struct clm_key **out_key,
                                       struct clm_err *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
+    bool is_there = false;
 
-    enum clm_code code = clm_identity_path(dir, "device.key", path, err);
+    enum clm_code code = find_file(dir, "device.key", path, &is_there, err);
     if (code != CLM_OK) {
         return code;
     }
-    if (clm_fs_exists(path)) {
-        return load_key(path, out_key, err);
-    }
-    return new_key(path, out_key, err);
+    return is_there ? load_key(path, out_key, err) : new_key(path, out_key, err);
 }
 
 enum clm_code clm_identity_read_ca(const char *dir, struct clm_buf *out, struct clm_err *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
-    enum clm_code code = clm_identity_path(dir, "ca.pem", path, err);
-    return code == CLM_OK ? clm_fs_read(path, CLM_CHAIN_PEM_MAX, out, err) : code;
+    path_in(dir, "ca.pem", path);
+    return clm_fs_read(path, CLM_CHAIN_PEM_MAX, out, err);
 }

@@ -68,6 +68,10 @@ CLM_MUST_USE enum clm_code clm_identity_begin(const char *dir, const char *reaso
                                               const char *token_id,
                                               struct clm_identity_pending *out,
                                               struct clm_err *err);
+/* Is this (leaf first) the certificate for the pending request? Errors: CRYPTO; PARSE; NOTFOUND nothing
+ * is pending. */
+CLM_MUST_USE enum clm_code clm_identity_check(const char *dir, const char *cert_pem,
+                                              struct clm_err *err);
 /*
  * clm_identity_commit() - the certificate for the pending request has come
  *

@@ -100,20 +100,14 @@ void clm_inventory_sent_digest(const struct clm_config *config, char *dst)
 /* ---- taking one ---- */
 
 static enum clm_code ask_host(const struct clm_config *config, struct clm_link *link,
-                              const struct clm_json *kinds, struct clm_inventory *out,
-                              struct clm_err *err)
+                              struct clm_inventory *out, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
     CLM_CLEANUP(clm_json_free_p) struct clm_json *reply = NULL;
 
-    if (kinds != NULL) {
-        clm_json_set_copy(body, "kinds", kinds);
-    } else {
-        struct clm_json *list = clm_json_set_array(body, "kinds");
-
-        for (size_t i = 0; i < config->scan.kinds.n; i++) {
-            clm_json_add_str(list, config->scan.kinds.v[i]);
-        }
+    struct clm_json *kinds = clm_json_set_array(body, "kinds");
+    for (size_t i = 0; i < config->scan.kinds.n; i++) {
+        clm_json_add_str(kinds, config->scan.kinds.v[i]);
     }
     enum clm_code code = clm_link_call(link, CLM_OP_SCAN, body, &reply, NULL, err);
     return code == CLM_OK ? clm_inventory_from_json(reply, out, err) : code;
@@ -173,15 +167,14 @@ static enum clm_code keep(const struct clm_config *config, const struct clm_json
 }
 
 enum clm_code clm_inventory_take(const struct clm_config *config, struct clm_link *link,
-                                 const struct clm_json *kinds, struct clm_json **out_summary,
-                                 struct clm_err *err)
+                                 struct clm_json **out_summary, struct clm_err *err)
 {
     struct clm_inventory inventory = {0};
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
     char digest[CLM_DIGEST_TEXT_SIZE] = "";
     char sent[CLM_DIGEST_TEXT_SIZE];
 
-    enum clm_code code = ask_host(config, link, kinds, &inventory, err);
+    enum clm_code code = ask_host(config, link, &inventory, err);
     if (code == CLM_OK && config->scan.probe) {
         code = clm_probe_inventory(&inventory, err);
     }

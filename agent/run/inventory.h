@@ -24,14 +24,14 @@ CLM_MUST_USE enum clm_code clm_inventory_digest(const struct clm_json *inventory
 /*
  * clm_inventory_take() - scan by the host half, handshakes by us, kept and spooled
  *
- * In      kinds        array of scanner names; NULL: as configured
+ * In      config       whose scan.kinds are looked for
  * Out     out_summary  {digest, services, targets, changed}; the caller's
  * Effect  inventory.json and host.json are replaced; the inventory is spooled if the control plane
  *         has another
  */
 CLM_MUST_USE enum clm_code clm_inventory_take(const struct clm_config *config,
-                                              struct clm_link *link, const struct clm_json *kinds,
-                                              struct clm_json **out_summary, struct clm_err *err);
+                                              struct clm_link *link, struct clm_json **out_summary,
+                                              struct clm_err *err);
 /* Asks the host half what is installed and keeps it as host.json. Failures are of no consequence. */
 void clm_inventory_note_host(const struct clm_config *config, struct clm_link *link);
 /* The control plane has it. */

@@ -186,13 +186,12 @@ static void new_page(struct upload *u)
 static enum clm_code put(struct upload *u, bool is_last, struct clm_err *err)
 {
     char path[128];
-    enum clm_code code = clm_str_fmt(path, sizeof(path), err, "/agent/v1/inventory/files/%s/%u",
-                                     u->scan_id, u->number);
     const struct clm_api_request request = {
         .method = "PUT", .path = path, .body = u->page, .timeout_ms = 60000};
 
+    (void)snprintf(path, sizeof(path), "/agent/v1/inventory/files/%s/%u", u->scan_id, u->number);
     clm_json_set_bool(u->page, "last", is_last);
-    for (int i = 0; code == CLM_OK; i++) {
+    for (int i = 0;; i++) {
         struct clm_api_response answer;
         struct clm_err why = {0};
         enum clm_code sent = clm_api_call(u->api, &request, &answer, &why);
@@ -205,7 +204,7 @@ static enum clm_code put(struct upload *u, bool is_last, struct clm_err *err)
         u->is_refused = answer.status == 404 || answer.status == 405;
         clm_api_response_done(&answer);
         if (sent == CLM_OK) {
-            break;
+            return CLM_OK;
         }
         if (!again) {
             return clm_err_set(err, sent, "page %u of the certificate files: %s", u->number,
@@ -213,7 +212,11 @@ static enum clm_code put(struct upload *u, bool is_last, struct clm_err *err)
         }
         clm_clock_sleep_ms((int64_t)wait_s * 1000);
     }
-    return code;
+}
+
+static bool is_full(const struct upload *u, size_t more)
+{
+    return u->n == CLM_FOUND_PAGE_FILES || u->bytes + more > PAGE_BYTES;
 }
 
 /* Takes a line into the page, which is sent first if it is full. */
@@ -222,11 +225,9 @@ static enum clm_code take_line(struct upload *u, const char *line, size_t len, s
     struct clm_json *file = NULL;
     enum clm_code code = CLM_OK;
 
-    if (u->n == CLM_FOUND_PAGE_FILES || u->bytes + len > PAGE_BYTES) {
+    if (is_full(u, len)) {
         code = put(u, false, err);
-        if (code == CLM_OK) {
-            new_page(u);
-        }
+        new_page(u);
     }
     if (code == CLM_OK) {
         code = clm_json_parse(line, len, LINE_MAX_BYTES, &file, err);
@@ -242,21 +243,24 @@ static enum clm_code take_line(struct upload *u, const char *line, size_t len, s
 static enum clm_code send_all(struct spool *spool, struct upload *u, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf line = CLM_BUF_INIT(LINE_MAX_BYTES + 1);
-    enum clm_code code = clm_buf_reserve(&line, LINE_MAX_BYTES, err);
+    enum clm_code code = clm_buf_reserve(&line, LINE_MAX_BYTES + 1, err);
 
-    if (code == CLM_OK && fseek(spool->lines, 0, SEEK_SET) != 0) {
-        code = clm_err_sys(err, errno, "read 'files.found'");
-    }
+    rewind(spool->lines);
     new_page(u);
-    while (code == CLM_OK && fgets((char *)line.data, (int)LINE_MAX_BYTES, spool->lines) != NULL) {
-        size_t len = strlen((char *)line.data);
+    while (code == CLM_OK &&
+           fgets((char *)line.data, (int)LINE_MAX_BYTES + 1, spool->lines) != NULL) {
+        size_t len = strlen((char *)line.data) - 1; /* without its end */
 
-        if (u->number == CLM_FILES_PAGES_MAX && u->n == CLM_FOUND_PAGE_FILES) {
-            clm_log_warning("only the first %u certificate files are told to the control plane",
-                            CLM_FILES_PAGES_MAX * CLM_FOUND_PAGE_FILES);
+        if (u->number == CLM_FILES_PAGES_MAX && is_full(u, len)) {
+            clm_log_warning("only the first %u pages of certificate files are told to the control "
+                            "plane",
+                            CLM_FILES_PAGES_MAX);
             break;
         }
-        code = take_line(u, (char *)line.data, len > 0 ? len - 1 : 0, err);
+        code = take_line(u, (char *)line.data, len, err);
+    }
+    if (code == CLM_OK && ferror(spool->lines) != 0) { /* half a list is not told as a whole one */
+        code = clm_err_sys(err, errno, "read 'files.found'");
     }
     if (code == CLM_OK) {
         code = put(u, true, err);

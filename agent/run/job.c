@@ -69,7 +69,7 @@ void clm_job_conclude(struct clm_job *job, enum clm_code code, const struct clm_
         return;
     }
     if (problem[0] == '\0') {
-        problem = default_problem[code] == NULL ? "E_INTERNAL" : default_problem[code];
+        problem = default_problem[code];
     }
     struct clm_json *error = clm_json_set_object(job->result, "error");
     clm_json_set_str(error, "code", problem);
@@ -273,6 +273,12 @@ static void read_signals(struct clm_job *job)
             job->is_stopping = true;
         }
     }
+}
+
+void clm_job_forget_loss(struct clm_job *job)
+{
+    read_signals(job);
+    job->is_lost = false;
 }
 
 enum clm_code clm_job_check(struct clm_job *job, struct clm_err *err)

@@ -94,6 +94,8 @@ void clm_job_flush(struct clm_job *job, bool now);
 /* CANCELLED if the job must stop here, with is_lost, is_canceled or is_stopping set; TIMEOUT if its
  * time is over. */
 CLM_MUST_USE enum clm_code clm_job_check(struct clm_job *job, struct clm_err *err);
+/* A lease was taken: what was said of the loss of one before is about the former. */
+void clm_job_forget_loss(struct clm_job *job);
 /* Waits, in pieces, with clm_job_check() between. */
 CLM_MUST_USE enum clm_code clm_job_wait(struct clm_job *job, int64_t ms, struct clm_err *err);
 /*

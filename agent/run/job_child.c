@@ -119,7 +119,7 @@ static int run_scan(struct child *c)
 
     enum clm_code code = open_link(c, &why);
     if (code == CLM_OK) {
-        code = clm_inventory_take(c->config, c->link, NULL, &summary, &why);
+        code = clm_inventory_take(c->config, c->link, &summary, &why);
     }
     if (code != CLM_OK) {
         clm_log_warning("scan: %s", why.msg);

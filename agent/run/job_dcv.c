@@ -29,10 +29,11 @@ static enum clm_code read_challenge(const struct clm_json *obj, struct challenge
         size_t max;
         const char **value;
     } members[] = {
-        {"challenge_id", 64, &out->id}, {"method", 16, &out->method}, {"domain", 253, &out->domain},
-        {"path", 512, &out->path},      {"state", 32, &out->state},
+        {"challenge_id", 64, &out->id}, {"method", 16, &out->method},
+        {"domain", 253, &out->domain},  {"path", 512, &out->path},
+        {"state", 32, &out->state},     {"content", 4096, &out->content},
     };
-    enum clm_code code = clm_json_str(obj, "content", 4096, &out->content, err);
+    enum clm_code code = CLM_OK;
 
     for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(members); i++) {
         code = clm_json_str(obj, members[i].key, members[i].max, members[i].value, err);
@@ -74,25 +75,24 @@ static enum clm_code put_file(struct clm_job *job, const char *order_id, const s
 static enum clm_code read_check(const struct clm_json *reply, const struct challenge *c,
                                 struct clm_selfcheck *out, struct clm_err *err)
 {
-    const struct clm_json *check = NULL;
+    const struct clm_json *check = clm_json_get(reply, "check");
     int64_t port = 0;
+    const struct {
+        const struct clm_json *in;
+        const char *key;
+        size_t max;
+        const char **value;
+    } texts[] = {
+        {reply, "file", 4096, &out->file},
+        {check, "addr", CLM_ADDR_SIZE - 1, &out->addr},
+        {check, "host", CLM_DNS_NAME_SIZE - 1, &out->host},
+        {check, "path", 512, &out->path},
+    };
 
     *out = (struct clm_selfcheck){.content = c->content};
-    enum clm_code code = clm_json_object(reply, "check", &check, err);
-    if (code == CLM_OK) {
-        code = clm_json_str(reply, "file", 4096, &out->file, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str(check, "addr", CLM_ADDR_SIZE - 1, &out->addr, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_int(check, "port", 1, 65535, &port, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str(check, "host", CLM_DNS_NAME_SIZE - 1, &out->host, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str(check, "path", 512, &out->path, err);
+    enum clm_code code = clm_json_int(check, "port", 1, 65535, &port, err);
+    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(texts); i++) {
+        code = clm_json_str(texts[i].in, texts[i].key, texts[i].max, texts[i].value, err);
     }
     out->port = (uint16_t)port;
     return code;

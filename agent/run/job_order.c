@@ -14,11 +14,26 @@
 #define ORDER_PAUSE_MS   3000
 #define ORDER_STATE_SIZE 33
 
+/* Ids of the control plane become parts of paths: of its URLs and of our files. */
+static enum clm_code take_id(const struct clm_json *answer, const char *key, const char *prefix,
+                             struct clm_job *job, struct clm_err *err)
+{
+    const char *id = NULL;
+    enum clm_code code = clm_json_str(answer, key, CLM_ID_SIZE - 1, &id, err);
+
+    if (code == CLM_OK && !clm_id_is_valid(prefix, id)) {
+        code = clm_err_set(err, CLM_E_PARSE, "%s: '%s' is not an id", key, id);
+    }
+    if (code == CLM_OK) {
+        clm_json_set_str(job->record.root, key, id);
+    }
+    return code;
+}
+
 static enum clm_code post_csr(struct clm_job *job, const struct clm_json *csr, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_job_fenced(job);
     struct clm_api_response answer;
-    const char *order_id = NULL;
     char path[128];
 
     (void)snprintf(path, sizeof(path), "/agent/v1/jobs/%s/csr", job->record.job_id);
@@ -39,12 +54,9 @@ static enum clm_code post_csr(struct clm_job *job, const struct clm_json *csr, s
                             "for its end or cancel it there");
     }
     if (code == CLM_OK) {
-        code = clm_json_str(answer.json, "order_id", CLM_ID_SIZE - 1, &order_id, err);
+        code = take_id(answer.json, "order_id", "ord", job, err);
     }
     if (code == CLM_OK) {
-        clm_json_set_str(job->record.root, "order_id", order_id);
-        clm_json_set_copy(job->record.root, "certificate_id",
-                          clm_json_get(answer.json, "certificate_id"));
         code = clm_job_save(job, err);
     }
     clm_api_response_done(&answer);
@@ -137,10 +149,10 @@ static enum clm_code act_on_state(struct clm_job *job, const struct clm_json *or
     const char *order_id = clm_record_text(&job->record, "order_id");
 
     if (strcmp(state, "issued") == 0) {
+        enum clm_code code = take_id(order, "certificate_id", "crt", job, err);
+
         *out_issued = true;
-        clm_json_set_copy(job->record.root, "certificate_id",
-                          clm_json_get(order, "certificate_id"));
-        return clm_job_save(job, err);
+        return code == CLM_OK ? clm_job_save(job, err) : code;
     }
     if (strcmp(state, "failed") == 0 || strcmp(state, "canceled") == 0) {
         return order_failed(job, order, state, err);

@@ -15,11 +15,13 @@
 #include "agent/run/sender.h"
 #include "agent/run/spool.h"
 
-#define LEASE_TIME_MS  60000 /* for accept and lease; the job's own time starts afterwards */
-#define RETRY_CAP_S    600
-#define HOST_TRIES_MAX 10 /* the host half broke off: then the job fails */
-#define NO_TIMEOUT_MS  (int64_t)86400000
-#define CLOSE_ATTEMPTS 3 /* max_attempts if the job does not say */
+#define LEASE_TIME_MS     60000 /* for accept and lease; the job's own time starts afterwards */
+#define LEASE_PAUSE_S     60 /* waiting for a window, if the control plane does not say how long */
+#define LEASE_PAUSE_MAX_S 3600 /* and at most, whatever it says */
+#define RETRY_CAP_S       600
+#define HOST_TRIES_MAX    10 /* the host half broke off: then the job fails */
+#define NO_TIMEOUT_MS     (int64_t)86400000
+#define CLOSE_ATTEMPTS    3 /* max_attempts if the job does not say */
 
 struct type_row {
     const char *name;
@@ -116,6 +118,12 @@ static enum clm_code accept_job(struct clm_job *job, struct clm_err *err)
 
     clm_json_set_copy(body, "jws", clm_json_get(job->record.root, "jws"));
     enum clm_code code = clm_job_host(job, CLM_OP_JOB_ACCEPT, body, &job->accepted, err);
+    if (code == CLM_E_LIMIT && job->fault.problem[0] == '\0') {
+        /* It does not fit a request to the host half, and never will. */
+        job->fault.is_rejected = true;
+        code = clm_job_fault(job, clm_err_wrap(err, code, "the job is too large"), "E_LIMIT",
+                             "make it smaller: fewer names, a shorter chain");
+    }
     if (code == CLM_OK) {
         code = clm_json_int(job->accepted, "timeout_s", 1, 86400, &timeout_s, err);
     }
@@ -159,11 +167,24 @@ static enum clm_code lease(struct clm_job *job, struct clm_api_response *answer,
     if (code == CLM_OK) {
         clm_json_set_int(job->record.root, "fence", fence);
         clm_json_set_int(job->record.root, "attempt", attempt);
+        clm_json_set_int(job->record.root, "leased_ms", clm_clock_mono_ms());
         clm_json_set_str(job->record.root, "state", "running");
         clm_json_remove(job->record.root, "why");
         code = clm_job_save(job, err);
     }
+    if (code == CLM_OK) {
+        clm_job_forget_loss(job);
+    }
     return code;
+}
+
+/* A place among the open jobs is not held for as long as somebody else likes. */
+static int64_t lease_pause_s(const struct clm_err *why)
+{
+    if (why->retry_after_s == 0) {
+        return LEASE_PAUSE_S;
+    }
+    return why->retry_after_s < LEASE_PAUSE_MAX_S ? why->retry_after_s : LEASE_PAUSE_MAX_S;
 }
 
 /* -1: leased; otherwise the exit status. */
@@ -189,7 +210,7 @@ static int take_lease(struct clm_job *job)
         return -1;
     }
     if (answer.status == 423) {
-        status = put_off(job, "waiting", why.retry_after_s > 0 ? why.retry_after_s : 60);
+        status = put_off(job, "waiting", lease_pause_s(&why));
     } else if (job->is_lost || job->is_canceled || code == CLM_E_REMOTE) {
         status = give_up(job, why.msg);
     } else if (job->is_stopping) {
@@ -289,12 +310,29 @@ static int report(struct clm_job *job)
 
 /* ---- work ---- */
 
+/* What was offered decides what runs beside it and where it is reported: it must be what was signed. */
+static enum clm_code check_offer(const struct clm_job *job, struct clm_err *err)
+{
+    static const char *const members[] = {"type", "job_id", "target"};
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(members); i++) {
+        const char *is = clm_json_text(clm_json_get(job->accepted, members[i]));
+
+        if (is == NULL || strcmp(clm_record_text(&job->record, members[i]), is) != 0) {
+            return clm_err_set(err, CLM_E_PARSE, "the offer names another %s than the signed job",
+                               members[i]);
+        }
+    }
+    return CLM_OK;
+}
+
 static enum clm_code work(struct clm_job *job, const struct type_row *type, struct clm_err *err)
 {
     const struct clm_json *known = NULL;
+    enum clm_code offered = check_offer(job, err);
 
-    if (strcmp(clm_record_text(&job->record, "type"), type->name) != 0) {
-        return clm_err_set(err, CLM_E_PARSE, "the offer names another type than the signed job");
+    if (offered != CLM_OK) {
+        return offered;
     }
     const char *state = clm_json_text(clm_json_get(job->accepted, "state"));
     if (state != NULL && strcmp(state, "done") == 0) {

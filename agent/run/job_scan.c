@@ -13,8 +13,7 @@ enum clm_code clm_job_scan(struct clm_job *job, struct clm_err *err)
     int64_t start_ms = clm_clock_mono_ms();
 
     clm_job_phase(job, "scan", 20);
-    enum clm_code code =
-        clm_inventory_take(job->world->config, job->world->link, NULL, &summary, err);
+    enum clm_code code = clm_inventory_take(job->world->config, job->world->link, &summary, err);
     clm_job_step(job, "scan", code == CLM_OK ? "ok" : "failed", clm_clock_mono_ms() - start_ms,
                  NULL);
     if (code == CLM_OK) {

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* accept4 */
 #include "agent/run/local_api.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <grp.h>
 #include <stdbool.h>
@@ -89,7 +90,8 @@ static enum clm_code give_to_group(const char *path, const char *group, struct c
     if (group[0] == '\0') {
         return CLM_OK;
     }
-    if (getgrnam_r(group, &entry, text, sizeof(text), &found) != 0 || found == NULL) {
+    (void)getgrnam_r(group, &entry, text, sizeof(text), &found);
+    if (found == NULL) {
         return clm_err_set(err, CLM_E_CONFIG, "group '%s' does not exist", group);
     }
     if (found->gr_gid != getegid() && lchown(path, (uid_t)-1, found->gr_gid) != 0) {
@@ -104,7 +106,7 @@ static enum clm_code bind_at(int fd, const char *path, const char *group, struct
 
     memcpy(addr.sun_path, path, strlen(path) + 1);
     (void)unlink(path);
-    mode_t old = umask(0177);
+    mode_t old = umask(0117); /* 0660; nobody can connect before listen(2) */
     int failed = bind(fd, (const struct sockaddr *)&addr, sizeof(addr));
     int sys = errno;
     (void)umask(old);
@@ -112,9 +114,6 @@ static enum clm_code bind_at(int fd, const char *path, const char *group, struct
         return clm_err_sys(err, sys, "status socket '%s'", path);
     }
     enum clm_code code = give_to_group(path, group, err);
-    if (code == CLM_OK && chmod(path, 0660) != 0) {
-        code = clm_err_sys(err, errno, "mode of '%s'", path);
-    }
     if (code == CLM_OK && listen(fd, CLM_LOCAL_CLIENTS_MAX) != 0) {
         code = clm_err_sys(err, errno, "listen on '%s'", path);
     }
@@ -234,7 +233,7 @@ static void try_answer(struct clm_local_api *api, struct client *c)
     struct clm_frame_head head;
     struct clm_err why = {0};
 
-    if (c->is_answered || c->in.len < CLM_FRAME_HEAD_SIZE) {
+    if (c->in.len < CLM_FRAME_HEAD_SIZE) {
         return;
     }
     if (clm_frame_head_decode(c->in.data, &head, NULL) != CLM_OK ||
@@ -338,22 +337,18 @@ void clm_local_api_work(struct clm_local_api *api, const struct pollfd *fds, siz
         if (c->fd < 0) {
             continue;
         }
-        bool is_ours = at < n && fds[at].fd == c->fd;
-        short revents = 0;
+        assert(at < n && fds[at].fd == c->fd); /* as clm_local_api_poll() filled them in */
+        bool is_ready = fds[at++].revents != 0;
 
-        if (is_ours) {
-            revents = fds[at].revents;
-        }
-        at++;
         if (now_ms >= c->deadline_ms) {
             client_close(c);
-        } else if ((revents & POLLOUT) != 0) {
+        } else if (is_ready && c->is_answered) {
             client_write(c);
-        } else if (revents != 0) {
+        } else if (is_ready) {
             client_read(api, c);
         }
     }
-    if (n > 0 && fds[0].revents != 0) {
+    if (fds[0].revents != 0) {
         accept_all(api, now_ms);
     }
 }

@@ -24,7 +24,7 @@
 
 /*
  * Members: job_id type target priority attempt fence phase pct order_id certificate_id event_seq
- * started_at_s finished_at_s next_try_s tries why jws, result, and
+ * started_at_s finished_at_s next_try_s tries why jws, leased_ms (monotonic), result, and
  * state: "offered" (not leased yet), "running" (leased), "done" (the result waits in the spool)
  */
 struct clm_record {

@@ -72,11 +72,11 @@ static enum clm_code read_dates(const struct clm_json *answer, struct clm_identi
     return CLM_OK;
 }
 
-enum clm_code clm_issued_keep(const char *dir, const struct clm_json *answer,
-                              struct clm_identity *io_now, const char *ca_pem, struct clm_err *err)
+enum clm_code clm_issued_read(const char *dir, const struct clm_json *answer,
+                              struct clm_identity *io_now, const char **out_cert_pem,
+                              struct clm_err *err)
 {
     const char *agent_id = NULL;
-    const char *cert_pem = NULL;
 
     enum clm_code code =
         clm_json_str_or(answer, "agent_id", CLM_ID_SIZE - 1, io_now->agent_id, &agent_id, err);
@@ -90,18 +90,27 @@ enum clm_code clm_issued_keep(const char *dir, const struct clm_json *answer,
         code = clm_json_int(answer, "generation", 1, CLM_JSON_INT_MAX, &io_now->generation, err);
     }
     if (code == CLM_OK) {
-        code = clm_json_str(answer, "certificate", CLM_CHAIN_PEM_MAX, &cert_pem, err);
+        code = clm_json_str(answer, "certificate", CLM_CHAIN_PEM_MAX, out_cert_pem, err);
     }
     if (code == CLM_OK) {
         code = read_dates(answer, io_now, err);
     }
     if (code == CLM_OK) {
-        code = read_uri(cert_pem, io_now, err);
+        code = read_uri(*out_cert_pem, io_now, err);
     }
-    if (code != CLM_OK) {
-        return clm_err_wrap(err, code, "answer with the new identity");
+    if (code == CLM_OK) {
+        code = clm_identity_check(dir, *out_cert_pem, err);
     }
-    return clm_identity_commit(dir, io_now, cert_pem, ca_pem, err);
+    return code == CLM_OK ? CLM_OK : clm_err_wrap(err, code, "answer with the new identity");
+}
+
+enum clm_code clm_issued_keep(const char *dir, const struct clm_json *answer,
+                              struct clm_identity *io_now, const char *ca_pem, struct clm_err *err)
+{
+    const char *cert_pem = NULL;
+    enum clm_code code = clm_issued_read(dir, answer, io_now, &cert_pem, err);
+
+    return code == CLM_OK ? clm_identity_commit(dir, io_now, cert_pem, ca_pem, err) : code;
 }
 
 static enum clm_code copy_identity(const struct clm_identity *from, struct clm_identity *to,

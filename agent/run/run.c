@@ -15,6 +15,7 @@
 #include "agent/base/log.h"
 #include "agent/base/user.h"
 #include "agent/run/agent.h"
+#include "agent/run/confine.h"
 #include "agent/run/files.h"
 #include "agent/run/local_api.h"
 #include "agent/run/notify.h"
@@ -47,9 +48,7 @@ static enum clm_code open_signals(int *out_fd, struct clm_err *err)
     for (size_t i = 0; i < CLM_ARRAY_LEN(signals); i++) {
         (void)sigaddset(&set, signals[i]);
     }
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
-        return clm_err_sys(err, errno, "signals");
-    }
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
     *out_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return *out_fd < 0 ? clm_err_sys(err, errno, "signals") : CLM_OK;
 }
@@ -119,15 +118,13 @@ static enum clm_code turn(struct loop *l, struct clm_err *err)
         clm_rest();
     }
     l->is_at_rest = got == 0 && (may_rest || l->is_at_rest);
-    if (got > 0 && fds[FD_SIGNAL].revents != 0) {
+    if (fds[FD_SIGNAL].revents != 0) {
         take_signals(l);
     }
-    if (got > 0 && fds[FD_POLLER].revents != 0 && l->agent.poller.fd == fds[FD_POLLER].fd) {
+    if (fds[FD_POLLER].revents != 0 && l->agent.poller.fd == fds[FD_POLLER].fd) {
         clm_agent_poll_answer(&l->agent);
     }
-    if (got >= 0) {
-        clm_local_api_work(l->local, fds + FD_LOCAL, n, clm_clock_mono_ms());
-    }
+    clm_local_api_work(l->local, fds + FD_LOCAL, n, clm_clock_mono_ms());
     return CLM_OK;
 }
 
@@ -175,6 +172,7 @@ enum clm_code clm_run_main(const struct clm_config *config, struct clm_err *err)
     CLM_CLEANUP(clm_fs_close_p) int lock_fd = -1;
     struct loop l = {.signal_fd = -1, .agent = {.poller = {.fd = -1}}};
     char net[PATH_MAX];
+    int landlock = 0;
 
     enum clm_code code = become_user(config, err);
     if (code == CLM_OK) {
@@ -187,7 +185,9 @@ enum clm_code clm_run_main(const struct clm_config *config, struct clm_err *err)
         code = clm_dirlock_take(net, 0, &lock_fd, err);
     }
     if (code == CLM_OK) {
+        landlock = clm_run_confine(config);
         code = open_loop(&l, config, err);
+        l.agent.landlock = landlock;
     }
     if (code == CLM_OK) {
         l.watchdog_ms = clm_notify_watchdog_ms();

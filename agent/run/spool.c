@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/run/spool.h"
 
+#include <assert.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,13 +15,14 @@
 #define MESSAGE_MAX    4198400u /* the body and what stands around it */
 #define INVENTORY_NAME "inventory.json"
 #define SUFFIX         ".json"
+#define PATH_SIZE      (PATH_MAX + 64) /* a name behind the longest directory */
 
 static const char *const class_dirs[CLM_SPOOL_CLASSES] = {"0", "1", "2"};
 
-static enum clm_code path_of(char *dst, const char *dir, const char *sub, const char *name,
-                             struct clm_err *err)
+/* Never cut: what is too long for the kernel is refused by it. */
+static void path_of(char dst[PATH_SIZE], const char *dir, const char *sub, const char *name)
 {
-    return clm_str_fmt(dst, PATH_MAX, err, "%s/%s%s%s", dir, sub, name[0] == '\0' ? "" : "/", name);
+    (void)snprintf(dst, PATH_SIZE, "%s/%s%s%s", dir, sub, name[0] == '\0' ? "" : "/", name);
 }
 
 /* ---- listing ---- */
@@ -47,16 +50,24 @@ static int compare_names(const void *a, const void *b)
 static enum clm_code list_sorted(const char *dir, const char *sub, struct clm_strs *names,
                                  struct clm_err *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
-    enum clm_code code = path_of(path, dir, sub, "", err);
-    if (code == CLM_OK) {
-        code = clm_fs_list(path, collect, names, err);
-    }
+    path_of(path, dir, sub, "");
+    enum clm_code code = clm_fs_list(path, collect, names, err);
     if (code == CLM_OK && names->n > 1) {
         qsort(names->v, names->n, sizeof(names->v[0]), compare_names);
     }
     return code;
+}
+
+/* 0 of one that another process sent meanwhile. */
+static uint64_t size_of(const char *dir, const char *sub, const char *name)
+{
+    char path[PATH_SIZE];
+    struct stat st;
+
+    path_of(path, dir, sub, name);
+    return lstat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
 static uint64_t bytes_of(const char *dir, const char *sub, const struct clm_strs *names)
@@ -64,13 +75,7 @@ static uint64_t bytes_of(const char *dir, const char *sub, const struct clm_strs
     uint64_t sum = 0;
 
     for (size_t i = 0; i < names->n; i++) {
-        char path[PATH_MAX];
-        struct stat st;
-
-        if (path_of(path, dir, sub, names->v[i], NULL) == CLM_OK && lstat(path, &st) == 0 &&
-            st.st_size > 0) {
-            sum += (uint64_t)st.st_size;
-        }
+        sum += size_of(dir, sub, names->v[i]);
     }
     return sum;
 }
@@ -78,14 +83,12 @@ static uint64_t bytes_of(const char *dir, const char *sub, const struct clm_strs
 enum clm_code clm_spool_init(const char *dir, struct clm_err *err)
 {
     static const char *const subs[] = {"0", "1", "2", "dead", "archive"};
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
     enum clm_code code = clm_fs_mkdir(dir, 0700, err);
     for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(subs); i++) {
-        code = path_of(path, dir, subs[i], "", err);
-        if (code == CLM_OK) {
-            code = clm_fs_mkdir(path, 0700, err);
-        }
+        path_of(path, dir, subs[i], "");
+        code = clm_fs_mkdir(path, 0700, err);
     }
     return code;
 }
@@ -108,7 +111,7 @@ static enum clm_code drop_oldest(const char *dir, const char *sub, size_t files_
                                  uint64_t bytes_max, struct clm_err *err)
 {
     CLM_CLEANUP(clm_strs_done) struct clm_strs names = {0};
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
     size_t first = 0;
 
     enum clm_code code = list_sorted(dir, sub, &names, err);
@@ -118,15 +121,11 @@ static enum clm_code drop_oldest(const char *dir, const char *sub, size_t files_
     uint64_t bytes = bytes_of(dir, sub, &names);
     while (code == CLM_OK && first < names.n &&
            (names.n - first >= files_max || bytes >= bytes_max)) {
-        struct stat st;
+        uint64_t size = size_of(dir, sub, names.v[first]);
 
-        code = path_of(path, dir, sub, names.v[first], err);
-        if (code == CLM_OK && lstat(path, &st) == 0) {
-            bytes -= (uint64_t)st.st_size;
-        }
-        if (code == CLM_OK) {
-            code = clm_fs_unlink(path, err);
-        }
+        bytes -= size < bytes ? size : bytes; /* it may have grown meanwhile */
+        path_of(path, dir, sub, names.v[first]);
+        code = clm_fs_unlink(path, err);
         first++;
     }
     return code;
@@ -164,27 +163,19 @@ enum clm_code clm_spool_put(const char *dir, const struct clm_spool_message *mes
 {
     char ulid[CLM_ULID_SIZE];
     char name[CLM_ULID_SIZE + sizeof(SUFFIX)];
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
-    if (message->class_no < 0 || message->class_no >= CLM_SPOOL_CLASSES) {
-        return clm_err_set(err, CLM_E_BUG, "spool class %d", message->class_no);
-    }
+    assert(message->class_no >= 0 && message->class_no < CLM_SPOOL_CLASSES);
     enum clm_code code = make_room(dir, message->class_no, err);
     if (code == CLM_OK) {
         code = clm_ulid_new(ulid, err);
     }
-    if (code == CLM_OK) {
-        bool is_inventory = message->class_no == CLM_SPOOL_INVENTORY;
-
-        code = is_inventory ? clm_str_copy(name, sizeof(name), INVENTORY_NAME, err)
-                            : clm_str_fmt(name, sizeof(name), err, "%s%s", ulid, SUFFIX);
-    }
-    if (code == CLM_OK) {
-        code = path_of(path, dir, class_dirs[message->class_no], name, err);
-    }
     if (code != CLM_OK) {
         return code;
     }
+    (void)snprintf(name, sizeof(name), "%s%s", ulid, SUFFIX);
+    path_of(path, dir, class_dirs[message->class_no],
+            message->class_no == CLM_SPOOL_INVENTORY ? INVENTORY_NAME : name);
     CLM_CLEANUP(clm_json_free_p) struct clm_json *obj = clm_json_new_object();
     clm_json_set_int(obj, "v", 1);
     clm_json_set_str(obj, "job_id", message->job_id == NULL ? "" : message->job_id);
@@ -213,32 +204,37 @@ static enum clm_code parse_entry(struct clm_spool_entry *entry, int64_t *out_nex
     const char *job_id = NULL;
     int64_t attempts = 0;
 
-    enum clm_code code = clm_json_str(m, "job_id", CLM_ID_SIZE - 1, &job_id, err);
-    if (code == CLM_OK) {
-        code = clm_str_copy(entry->job_id, sizeof(entry->job_id), job_id, err);
+    const struct {
+        const char *key;
+        size_t max;
+        const char **value;
+    } texts[] = {
+        {"method", 8, &entry->method},
+        {"path", 256, &entry->path},
+        {"idempotency_key", 64, &entry->idempotency_key},
+        {"job_id", CLM_ID_SIZE - 1, &job_id},
+    };
+    const struct {
+        const char *key;
+        int64_t max;
+        int64_t *value;
+    } numbers[] = {
+        {"attempts", INT32_MAX, &attempts},
+        {"first_s", CLM_JSON_INT_MAX, &entry->first_s},
+        {"next_try_s", CLM_JSON_INT_MAX, out_next_try_s},
+    };
+
+    enum clm_code code = clm_json_object(m, "body", &entry->body, err);
+    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(texts); i++) {
+        code = clm_json_str(m, texts[i].key, texts[i].max, texts[i].value, err);
+    }
+    for (size_t i = 0; code == CLM_OK && i < CLM_ARRAY_LEN(numbers); i++) {
+        code = clm_json_int(m, numbers[i].key, 0, numbers[i].max, numbers[i].value, err);
     }
     if (code == CLM_OK) {
-        code = clm_json_str(m, "method", 8, &entry->method, err);
+        (void)snprintf(entry->job_id, sizeof(entry->job_id), "%s", job_id);
+        entry->attempts = (unsigned)attempts;
     }
-    if (code == CLM_OK) {
-        code = clm_json_str(m, "path", 256, &entry->path, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_str(m, "idempotency_key", 64, &entry->idempotency_key, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_int(m, "attempts", 0, INT32_MAX, &attempts, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_int(m, "first_s", 0, CLM_JSON_INT_MAX, &entry->first_s, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_int(m, "next_try_s", 0, CLM_JSON_INT_MAX, out_next_try_s, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_json_object(m, "body", &entry->body, err);
-    }
-    entry->attempts = (unsigned)attempts;
     return code;
 }
 
@@ -247,16 +243,12 @@ static enum clm_code read_entry(const char *dir, int class_no, const char *name,
                                 struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(MESSAGE_MAX);
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
     *out = (struct clm_spool_entry){.class_no = class_no};
-    enum clm_code code = clm_str_copy(out->name, sizeof(out->name), name, err);
-    if (code == CLM_OK) {
-        code = path_of(path, dir, class_dirs[class_no], name, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_fs_read(path, MESSAGE_MAX, &text, err);
-    }
+    (void)snprintf(out->name, sizeof(out->name), "%s", name); /* collect() took no longer one */
+    path_of(path, dir, class_dirs[class_no], name);
+    enum clm_code code = clm_fs_read(path, MESSAGE_MAX, &text, err);
     if (code == CLM_OK) {
         code = clm_json_parse(clm_buf_str(&text), text.len, MESSAGE_MAX, &out->message, err);
     }
@@ -271,27 +263,21 @@ static enum clm_code put_aside(const char *dir, const struct clm_spool_entry *en
                                const char *where, struct clm_err *err)
 {
     char ulid[CLM_ULID_SIZE];
-    char from[PATH_MAX];
-    char to[PATH_MAX];
+    char from[PATH_SIZE];
+    char to[PATH_SIZE];
     char name[2 * CLM_ULID_SIZE + 16];
 
     enum clm_code code = drop_oldest(dir, where, CLM_SPOOL_KEPT_MAX, CLM_SPOOL_BYTES_MAX_1, err);
     if (code == CLM_OK) {
         code = clm_ulid_new(ulid, err);
     }
-    if (code == CLM_OK) {
-        code = clm_str_fmt(name, sizeof(name), err, "%s%s", ulid, SUFFIX);
+    if (code != CLM_OK) {
+        return code;
     }
-    if (code == CLM_OK) {
-        code = path_of(from, dir, class_dirs[entry->class_no], entry->name, err);
-    }
-    if (code == CLM_OK) {
-        code = path_of(to, dir, where, name, err);
-    }
-    if (code == CLM_OK) {
-        code = clm_fs_rename(from, to, err);
-    }
-    return code;
+    (void)snprintf(name, sizeof(name), "%s%s", ulid, SUFFIX);
+    path_of(from, dir, class_dirs[entry->class_no], entry->name);
+    path_of(to, dir, where, name);
+    return clm_fs_rename(from, to, err);
 }
 
 struct search {
@@ -327,12 +313,14 @@ static enum clm_code search_class(struct search *s, int class_no, struct clm_spo
         }
         bool is_blocked = out->job_id[0] != '\0' && clm_strs_has(&s->blocked, out->job_id);
         bool is_asked = s->only_job == NULL || strcmp(s->only_job, out->job_id) == 0;
-        if (is_asked && !is_blocked && next_try_s <= s->now_s) {
-            s->wait_s = 0;
-            return CLM_OK;
-        }
-        if (is_asked && !is_blocked && (s->wait_s < 0 || next_try_s - s->now_s < s->wait_s)) {
-            s->wait_s = next_try_s - s->now_s;
+        if (is_asked && !is_blocked) {
+            int64_t left_s = next_try_s - s->now_s;
+
+            if (left_s <= 0) {
+                s->wait_s = 0;
+                return CLM_OK;
+            }
+            s->wait_s = s->wait_s < 0 || left_s < s->wait_s ? left_s : s->wait_s;
         }
         code = clm_strs_add_once(&s->blocked, out->job_id, err);
         clm_spool_entry_done(out);
@@ -358,7 +346,7 @@ enum clm_code clm_spool_next(const char *dir, int64_t now_s, const char *only_jo
 enum clm_code clm_spool_finish(const char *dir, const struct clm_spool_entry *entry,
                                enum clm_spool_verdict verdict, struct clm_err *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
     switch (verdict) {
     case CLM_SPOOL_ARCHIVED:
@@ -368,22 +356,16 @@ enum clm_code clm_spool_finish(const char *dir, const struct clm_spool_entry *en
     case CLM_SPOOL_DELIVERED:
         break;
     }
-    enum clm_code code = path_of(path, dir, class_dirs[entry->class_no], entry->name, err);
-    if (code == CLM_OK) {
-        code = clm_fs_unlink(path, err);
-    }
-    return code;
+    path_of(path, dir, class_dirs[entry->class_no], entry->name);
+    return clm_fs_unlink(path, err);
 }
 
 enum clm_code clm_spool_defer(const char *dir, const struct clm_spool_entry *entry,
                               int64_t next_try_s, struct clm_err *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_SIZE];
 
-    enum clm_code code = path_of(path, dir, class_dirs[entry->class_no], entry->name, err);
-    if (code != CLM_OK) {
-        return code;
-    }
+    path_of(path, dir, class_dirs[entry->class_no], entry->name);
     clm_json_set_int(entry->message, "attempts", (int64_t)entry->attempts + 1);
     clm_json_set_int(entry->message, "next_try_s", next_try_s);
     return write_message(path, entry->message, err);
@@ -396,7 +378,7 @@ void clm_spool_stats(const char *dir, int64_t now_s, struct clm_spool_stats *out
     *out = (struct clm_spool_stats){0};
     for (int c = 0; c < CLM_SPOOL_CLASSES; c++) {
         CLM_CLEANUP(clm_strs_done) struct clm_strs names = {0};
-        char path[PATH_MAX];
+        char path[PATH_SIZE];
         struct stat st;
 
         if (list_sorted(dir, class_dirs[c], &names, NULL) != CLM_OK || names.n == 0) {
@@ -404,8 +386,8 @@ void clm_spool_stats(const char *dir, int64_t now_s, struct clm_spool_stats *out
         }
         out->n += names.n;
         out->bytes += bytes_of(dir, class_dirs[c], &names);
-        if (path_of(path, dir, class_dirs[c], names.v[0], NULL) == CLM_OK &&
-            lstat(path, &st) == 0 && now_s - (int64_t)st.st_mtime > out->oldest_s) {
+        path_of(path, dir, class_dirs[c], names.v[0]);
+        if (lstat(path, &st) == 0 && now_s - (int64_t)st.st_mtime > out->oldest_s) {
             out->oldest_s = now_s - (int64_t)st.st_mtime;
         }
     }

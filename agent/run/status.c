@@ -47,6 +47,7 @@ static void set_agent(const struct clm_agent *agent, struct clm_json *reply)
     clm_json_set_str(obj, "version", CLM_VERSION);
     clm_json_set_str(obj, "boot_id", agent->boot_id);
     clm_json_set_int(obj, "pid", getpid());
+    clm_json_set_int(obj, "landlock", agent->landlock);
     obj = clm_json_set_object(reply, "control_plane");
     clm_json_set_str(obj, "url", agent->has_identity ? identity->urls.v[0] : "");
     clm_json_set_str(obj, "state", clm_agent_state_name(agent->state));
@@ -194,10 +195,9 @@ static enum clm_code answer_job(struct clm_agent *agent, const struct clm_json *
 
 /* ---- targets ---- */
 
-static const struct clm_json *find_installed(const struct clm_json *host, const char *target)
+/* The first of a list that is about that target. */
+static const struct clm_json *find_target(const struct clm_json *list, const char *target)
 {
-    const struct clm_json *list = clm_json_get(host, "targets");
-
     for (const struct clm_json *n = clm_json_first(list); n != NULL; n = clm_json_next(n)) {
         const char *id = clm_json_text(clm_json_get(n, "target"));
 
@@ -208,65 +208,61 @@ static const struct clm_json *find_installed(const struct clm_json *host, const 
     return NULL;
 }
 
-/* What a person wants to know first of a target. */
-static const char *target_state(const struct clm_target *target, int64_t not_after_s, int64_t now_s,
-                                int64_t expiring_s)
-{
-    bool has_seen = false;
-    bool all_same = true;
+/* What the endpoints of a target showed when they were probed. */
+struct sight {
+    size_t n;                            /* that were */
+    const struct clm_observation *first; /* that showed a leaf; NULL: none did */
+    bool is_same;                        /* no leaf was another than the file's */
+};
 
-    for (size_t i = 0; target->served != NULL && i < target->n_endpoints; i++) {
-        if (target->served[i].result == CLM_PROBE_SERVED) {
-            has_seen = true;
-            all_same =
-                all_same && strcmp(target->served[i].leaf_sha256, target->certificate.sha256) == 0;
+static struct sight look_at(const struct clm_target *target)
+{
+    struct sight seen = {.n = target->served == NULL ? 0 : target->n_endpoints, .is_same = true};
+
+    for (size_t i = seen.n; i > 0; i--) {
+        const struct clm_observation *one = &target->served[i - 1];
+
+        if (one->result == CLM_PROBE_SERVED) {
+            seen.first = one;
+            seen.is_same =
+                seen.is_same && (!target->has_certificate ||
+                                 strcmp(one->leaf_sha256, target->certificate.sha256) == 0);
         }
     }
-    if (!target->has_certificate && !has_seen) {
+    return seen;
+}
+
+/* What a person wants to know first of a target. */
+static const char *target_state(const struct clm_target *target, const struct sight *seen,
+                                int64_t left_s, int64_t expiring_s)
+{
+    if (!target->has_certificate && seen->first == NULL) {
         return "unknown";
     }
-    if (not_after_s <= now_s) {
+    if (left_s <= 0) {
         return "expired";
     }
-    if (has_seen && target->has_certificate && !all_same) {
+    if (!seen->is_same) {
         return "mismatch";
     }
-    if (target->served != NULL && target->n_endpoints > 0 && !has_seen) {
+    if (seen->n > 0 && seen->first == NULL) {
         return "unreachable";
     }
-    return not_after_s - now_s < expiring_s ? "expiring" : "ok";
+    return left_s < expiring_s ? "expiring" : "ok";
 }
 
-static int64_t served_not_after(const struct clm_target *target, const char **out_sha256)
+static void set_last_job(const struct clm_json *jobs, const char *target, struct clm_json *obj)
 {
-    for (size_t i = 0; target->served != NULL && i < target->n_endpoints; i++) {
-        if (target->served[i].result == CLM_PROBE_SERVED) {
-            *out_sha256 = target->served[i].leaf_sha256;
-            return target->served[i].not_after_s;
-        }
+    static const char *const members[] = {"job_id", "type", "state", "outcome", "finished_at"};
+    const struct clm_json *last = find_target(jobs, target);
+
+    if (last == NULL) {
+        clm_json_set_null(obj, "last_job");
+        return;
     }
-    *out_sha256 = NULL;
-    return 0;
-}
-
-static void set_last_job(const struct clm_agent *agent, const struct clm_json *jobs,
-                         const char *target, struct clm_json *obj)
-{
-    (void)agent;
-    clm_json_set_null(obj, "last_job");
-    for (const struct clm_json *n = clm_json_first(jobs); n != NULL; n = clm_json_next(n)) {
-        const char *id = clm_json_text(clm_json_get(n, "target"));
-
-        if (id != NULL && strcmp(id, target) == 0) {
-            struct clm_json *job = clm_json_set_object(obj, "last_job");
-
-            clm_json_set_copy(job, "job_id", clm_json_get(n, "job_id"));
-            clm_json_set_copy(job, "type", clm_json_get(n, "type"));
-            clm_json_set_copy(job, "state", clm_json_get(n, "state"));
-            clm_json_set_copy(job, "outcome", clm_json_get(n, "outcome"));
-            clm_json_set_copy(job, "finished_at", clm_json_get(n, "finished_at"));
-            return;
-        }
+    struct clm_json *job = clm_json_set_object(obj, "last_job");
+    for (size_t i = 0; i < CLM_ARRAY_LEN(members); i++) {
+        clm_json_set_copy(job, members[i], clm_json_get(last, members[i]));
     }
 }
 
@@ -289,16 +285,16 @@ static const char *or_waiting(const char *state, const struct clm_json *installe
 static void describe_target(const struct clm_agent *agent, const struct clm_target *target,
                             const struct sources *from, struct clm_json *obj)
 {
-    const struct clm_json *installed = find_installed(from->host, target->id);
-    const char *served = NULL;
-    int64_t now_s = clm_clock_now_s();
-    int64_t served_s = served_not_after(target, &served);
-    int64_t not_after_s = served != NULL ? served_s : target->certificate.not_after_s;
+    const struct clm_json *installed = find_target(clm_json_get(from->host, "targets"), target->id);
+    const struct sight seen = look_at(target);
+    int64_t not_after_s =
+        seen.first != NULL ? seen.first->not_after_s : target->certificate.not_after_s;
+    int64_t left_s = not_after_s - clm_clock_now_s();
     struct clm_json *list;
 
     clm_json_set_str(obj, "target", target->id);
     clm_json_set_str(obj, "state",
-                     or_waiting(target_state(target, not_after_s, now_s,
+                     or_waiting(target_state(target, &seen, left_s,
                                              (int64_t)agent->config->deploy.expiring_days * DAY_S),
                                 installed));
     clm_json_set_bool(obj, "manageable", target->manageable);
@@ -313,13 +309,13 @@ static void describe_target(const struct clm_agent *agent, const struct clm_targ
     clm_json_set_str(obj, "cert_path", target->cert_path);
     clm_json_set_str(obj, "issuer", target->has_certificate ? target->certificate.issuer : "");
     clm_json_set_str(obj, "sha256", target->has_certificate ? target->certificate.sha256 : NULL);
-    clm_json_set_str(obj, "served_sha256", served);
+    clm_json_set_str(obj, "served_sha256", seen.first != NULL ? seen.first->leaf_sha256 : NULL);
     set_time(obj, "not_after", not_after_s);
-    clm_json_set_int(obj, "days_left", not_after_s > now_s ? (not_after_s - now_s) / DAY_S : 0);
+    clm_json_set_int(obj, "days_left", left_s > 0 ? left_s / DAY_S : 0);
     clm_json_set_copy(obj, "installed_version", clm_json_get(installed, "version"));
     clm_json_set_copy(obj, "installed_at", clm_json_get(installed, "installed_at"));
     clm_json_set_copy(obj, "installed_state", clm_json_get(installed, "state"));
-    set_last_job(agent, from->jobs, target->id, obj);
+    set_last_job(from->jobs, target->id, obj);
 }
 
 static void count_state(struct clm_json *targets, struct clm_json *reply)
@@ -340,6 +336,15 @@ static void count_state(struct clm_json *targets, struct clm_json *reply)
     }
 }
 
+static enum clm_code read_kept(const struct clm_agent *agent, const char *name,
+                               struct clm_json **out)
+{
+    char path[PATH_MAX];
+    enum clm_code code = clm_net_path(agent->config, path, NULL, "%s", name);
+
+    return code == CLM_OK ? clm_file_read_json(path, CLM_INVENTORY_MAX, out, NULL) : code;
+}
+
 static void set_targets(const struct clm_agent *agent, struct clm_json *reply)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *stored = NULL;
@@ -348,22 +353,18 @@ static void set_targets(const struct clm_agent *agent, struct clm_json *reply)
     CLM_CLEANUP(clm_inventory_done) struct clm_inventory inventory = {0};
     struct clm_json *targets = clm_json_set_array(reply, "targets");
     struct clm_json *scan = clm_json_set_object(reply, "scan");
-    char path[PATH_MAX];
 
     set_time(scan, "next", agent->next_scan_s);
-    if (clm_net_path(agent->config, path, NULL, "inventory.json") != CLM_OK ||
-        clm_file_read_json(path, CLM_INVENTORY_MAX, &stored, NULL) != CLM_OK ||
+    if (read_kept(agent, "inventory.json", &stored) != CLM_OK ||
         clm_inventory_from_json(stored, &inventory, NULL) != CLM_OK) {
         clm_json_set_null(scan, "at");
         count_state(targets, reply);
         return;
     }
-    if (clm_net_path(agent->config, path, NULL, "host.json") == CLM_OK &&
-        clm_file_read_json(path, CLM_INVENTORY_MAX, &host, NULL) != CLM_OK) {
-        host = NULL;
-    }
-    (void)(add_jobs(agent, false, jobs, NULL) == CLM_OK &&
-           add_jobs(agent, true, jobs, NULL) == CLM_OK);
+    /* What cannot be read is not told. */
+    clm_ignore(read_kept(agent, "host.json", &host));
+    clm_ignore(add_jobs(agent, false, jobs, NULL));
+    clm_ignore(add_jobs(agent, true, jobs, NULL));
     set_time(scan, "at", inventory.started_at_s);
     const struct sources from = {.host = host, .jobs = jobs};
     for (size_t s = 0; s < inventory.n_services; s++) {
@@ -445,7 +446,7 @@ enum clm_code clm_status_answer(void *arg, const char *method, const struct clm_
         }
     }
     return clm_err_set(err, CLM_E_INVAL,
-                       "there is no method '%.32s'; there are status, jobs, job "
-                       "and poll",
+                       "there is no method '%.32s'; there are status, jobs, job, "
+                       "poll and scan",
                        method);
 }

@@ -42,6 +42,7 @@ struct half {
 struct supervisor {
     const struct clm_config *config;
     struct clm_user user;
+    struct sockaddr_un addr; /* of the socket */
     int listen_fd;
     int signal_fd;
     struct half net;
@@ -71,33 +72,33 @@ static enum clm_code refuse_second(const struct sockaddr_un *addr, struct clm_er
 
 static enum clm_code open_socket(struct supervisor *s, struct clm_err *err)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct sockaddr_un *addr = &s->addr;
 
-    enum clm_code code =
-        clm_str_fmt(addr.sun_path, sizeof(addr.sun_path), err, "%s/host.sock", s->config->run_dir);
+    enum clm_code code = clm_str_fmt(addr->sun_path, sizeof(addr->sun_path), err, "%s/host.sock",
+                                     s->config->run_dir);
     if (code == CLM_OK) {
-        code = refuse_second(&addr, err);
+        code = refuse_second(addr, err);
     }
     if (code != CLM_OK) {
         return code;
     }
-    (void)unlink(addr.sun_path);
+    (void)unlink(addr->sun_path);
     s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s->listen_fd < 0) {
         return clm_err_sys(err, errno, "socket");
     }
     mode_t old = umask(0177);
-    int failed = bind(s->listen_fd, (const struct sockaddr *)&addr, sizeof(addr));
+    int failed = bind(s->listen_fd, (const struct sockaddr *)addr, sizeof(*addr));
     int sys = errno;
     (void)umask(old);
     if (failed != 0) {
-        return clm_err_sys(err, sys, "socket '%s'", addr.sun_path);
+        return clm_err_sys(err, sys, "socket '%s'", addr->sun_path);
     }
-    if (geteuid() == 0 && lchown(addr.sun_path, 0, s->user.gid) != 0) {
-        return clm_err_sys(err, errno, "group of '%s'", addr.sun_path);
+    if (geteuid() == 0 && lchown(addr->sun_path, 0, s->user.gid) != 0) {
+        return clm_err_sys(err, errno, "group of '%s'", addr->sun_path);
     }
-    if (chmod(addr.sun_path, 0660) != 0 || listen(s->listen_fd, 8) != 0) {
-        return clm_err_sys(err, errno, "socket '%s'", addr.sun_path);
+    if (chmod(addr->sun_path, 0660) != 0 || listen(s->listen_fd, 8) != 0) {
+        return clm_err_sys(err, errno, "socket '%s'", addr->sun_path);
     }
     return CLM_OK;
 }
@@ -224,15 +225,28 @@ static void note_end(struct half *half, int status, bool is_normal, int64_t now_
                     (int)half->pause_ms);
 }
 
+static bool has_ended(const struct half *half, int *out_status)
+{
+    return half->pid > 0 && waitpid(half->pid, out_status, WNOHANG) == half->pid;
+}
+
 static void reap(struct supervisor *s, int64_t now_ms)
 {
+    bool is_stopping = s->stop_deadline_ms != 0;
     int status = 0;
 
-    if (s->net.pid > 0 && waitpid(s->net.pid, &status, WNOHANG) == s->net.pid) {
-        note_end(&s->net, status, s->stop_deadline_ms != 0, now_ms);
+    if (has_ended(&s->net, &status)) {
+        note_end(&s->net, status, is_stopping, now_ms);
     }
-    if (s->host.pid > 0 && waitpid(s->host.pid, &status, WNOHANG) == s->host.pid) {
-        note_end(&s->host, status, status == 0 || s->stop_deadline_ms != 0, now_ms);
+    if (has_ended(&s->host, &status)) {
+        note_end(&s->host, status, status == 0 || is_stopping, now_ms);
+    }
+}
+
+static void tell(const struct half *half, int signo)
+{
+    if (half->pid > 0) {
+        (void)kill(half->pid, signo);
     }
 }
 
@@ -243,15 +257,13 @@ static void take_signals(struct supervisor *s, int64_t now_ms)
     while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGCHLD) {
             reap(s, now_ms);
-        } else if (info.ssi_signo == SIGHUP && s->net.pid > 0) {
-            (void)kill(s->net.pid, SIGHUP);
-        } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+        } else if (info.ssi_signo == SIGHUP) {
+            tell(&s->net, SIGHUP);
+        } else {
             if (s->stop_deadline_ms == 0) {
                 s->stop_deadline_ms = now_ms + STOP_MS;
             }
-            if (s->net.pid > 0) {
-                (void)kill(s->net.pid, SIGTERM);
-            }
+            tell(&s->net, SIGTERM);
         }
     }
 }
@@ -291,28 +303,26 @@ static enum clm_code turn(struct supervisor *s, struct clm_err *err)
     int64_t now_ms = clm_clock_mono_ms();
     int64_t wait_ms = start_what_is_due(s, now_ms);
     /* Also while stopping: a job of the network half may need it to come to its end. */
-    bool is_wanted = s->stop_deadline_ms == 0 || s->net.pid > 0;
-    bool may_start_host = s->host.pid == 0 && is_wanted && now_ms >= s->host.not_before_ms;
+    bool may_start_host = s->host.pid == 0 && now_ms >= s->host.not_before_ms;
     struct pollfd fds[2] = {
         {.fd = s->signal_fd, .events = POLLIN},
         {.fd = may_start_host ? s->listen_fd : -1, .events = POLLIN},
     };
 
     clm_rest();
-    int got = poll(fds, 2, (int)wait_ms);
-    if (got < 0 && errno != EINTR) {
+    if (poll(fds, 2, (int)wait_ms) < 0 && errno != EINTR) {
         return clm_err_sys(err, errno, "wait for events");
     }
     now_ms = clm_clock_mono_ms();
-    if (got > 0 && fds[0].revents != 0) {
+    if (fds[0].revents != 0) {
         take_signals(s, now_ms);
     }
-    if (got > 0 && fds[1].revents != 0 && s->host.pid == 0) {
+    if (fds[1].revents != 0) {
         start_half(s, &s->host, now_ms);
     }
     /* Nobody is left who could ask it for anything. */
-    if (s->stop_deadline_ms != 0 && s->net.pid == 0 && s->host.pid > 0) {
-        (void)kill(s->host.pid, SIGTERM);
+    if (s->stop_deadline_ms != 0 && s->net.pid == 0) {
+        tell(&s->host, SIGTERM);
     }
     return CLM_OK;
 }
@@ -333,8 +343,8 @@ static enum clm_code open_signals(struct supervisor *s, struct clm_err *err)
 
 enum clm_code clm_run_supervise(const struct clm_config *config, struct clm_err *err)
 {
-    struct supervisor s = {.config = config, .listen_fd = -1, .signal_fd = -1};
-    char path[PATH_MAX];
+    struct supervisor s = {
+        .config = config, .addr = {.sun_family = AF_UNIX}, .listen_fd = -1, .signal_fd = -1};
     enum clm_code code = CLM_OK;
 
     if (geteuid() == 0) {
@@ -352,9 +362,8 @@ enum clm_code clm_run_supervise(const struct clm_config *config, struct clm_err 
     while (code == CLM_OK && !is_over(&s, clm_clock_mono_ms())) {
         code = turn(&s, err);
     }
-    if (s.listen_fd >= 0 &&
-        clm_str_fmt(path, sizeof(path), NULL, "%s/host.sock", config->run_dir) == CLM_OK) {
-        (void)unlink(path);
+    if (s.listen_fd >= 0) {
+        (void)unlink(s.addr.sun_path);
     }
     clm_fs_close_p(&s.listen_fd);
     clm_fs_close_p(&s.signal_fd);

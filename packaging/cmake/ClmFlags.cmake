@@ -25,8 +25,14 @@ if(CLM_TEST_HOOKS)
     target_compile_definitions(clm_flags INTERFACE CLM_TEST_HOOKS)
 endif()
 
+option(CLM_COVERAGE "Count which lines and branches run (gcc)" OFF)
+if(CLM_COVERAGE)
+    include(tests/coverage/coverage.cmake)
+endif()
+
 # Asserts stay in what is packaged: they guard invariants, never input (docs/STYLE.md).
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+set(CMAKE_C_FLAGS_RELEASE "-O2")
 
 # What is packaged is hardened; sanitizers do not go with these flags.
 if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")

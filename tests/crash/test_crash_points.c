@@ -31,6 +31,7 @@ enum story {
     SERVES_OTHER,   /* another leaf appears: rolled back */
     RELOAD_REFUSED, /* the first reload fails: rolled back, the next one works */
     RELOAD_DEAD,    /* no reload ever works: old files, a human is called */
+    RELOAD_LOST,    /* rolled back, but no reload works any more until the next start */
     CHECK_REFUSES,  /* the test program refuses the new files */
     NO_EXCHANGE,    /* a file system without RENAME_EXCHANGE */
     NO_EXCHANGE_OTHER,
@@ -48,6 +49,7 @@ static const struct {
     {"pair, serves other", SCENE_PAIR, SERVES_OTHER, false},
     {"pair, reload refused once", SCENE_PAIR, RELOAD_REFUSED, false},
     {"pair, reload never works", SCENE_PAIR, RELOAD_DEAD, false},
+    {"pair, reload works again later", SCENE_PAIR, RELOAD_LOST, false},
     {"pair, test program refuses", SCENE_PAIR, CHECK_REFUSES, false},
     {"pair, no exchange", SCENE_PAIR, NO_EXCHANGE, true},
     {"pair, no exchange, serves other", SCENE_PAIR, NO_EXCHANGE_OTHER, false},
@@ -88,6 +90,10 @@ static void set_story(struct scene *scene, enum story story)
         break;
     case RELOAD_DEAD:
         scene->server.fail_reloads = -1;
+        break;
+    case RELOAD_LOST:
+        scene->server.other_sha256 = other_leaf;
+        scene->server.fail_reloads_after = 1; /* of each process */
         break;
     case CHECK_REFUSES:
         scene->server.post_check_status = 1;
@@ -144,6 +150,7 @@ struct run {
     unsigned n; /* where the deployment died */
     unsigned m; /* where the recovery died */
     bool boot;
+    bool is_over; /* the deployment left no journal */
 };
 
 static void complain(const struct run *run, const char *what)
@@ -174,6 +181,9 @@ static void check_end(struct scene *scene, const struct run *run, int status)
     scene_assert_clean(scene); /* I4, I9, I10 */
     if (run->boot || story == RELOAD_DEAD || story == NOT_SERVED) {
         return;
+    }
+    if (story == RELOAD_LOST && run->is_over) {
+        return; /* the human was called, or that alone was lost */
     }
     fake_io_served(&scene->server, served);
     if (served[0] != '\0' || files == 'N') { /* I8: what is served is what is installed */
@@ -213,6 +223,7 @@ static bool kill_at(struct scene *scene, struct run *run, unsigned *out_runs)
 
         scene_reset(scene, certs_of(run->index));
         status = in_child(scene, story, run->n, 0, false);
+        run->is_over = scene_count(scene, "txn") == 0;
         scene_assert_keys_private(scene);
         recovered = in_child(scene, story, run->m, 1, run->boot);
         if (recovered == DIED) {

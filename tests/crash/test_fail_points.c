@@ -71,6 +71,7 @@ static void check_report(const struct scene *scene, const struct run *run,
     case CLM_TXN_NOOP:
     case CLM_TXN_NEEDS_HUMAN:
     case CLM_TXN_WAITING:
+    case CLM_TXN_LEFT:
     case CLM_TXN__COUNT:
         complain(run, out, "an unexpected result");
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What killing a process cannot show: that everything is flushed in the right order. Watches every
- * durable operation of deployments and of the store and checks
+ * durable operation of deployments, of recoveries and of the store and checks
  *   - no file is renamed or exchanged into place before what was written to it was flushed,
  *   - no directory before what is in it was,
  *   - every change of a directory is flushed before the log says the next thing, and before the
@@ -20,6 +20,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/base/fs.h"
@@ -201,7 +202,6 @@ static void end_watch(struct watch *w)
     clm_strs_done(&w->files);
     clm_strs_done(&w->dirs);
     assert_string_equal(w->fault, "");
-    assert_true(w->ops > 5);
 }
 
 static void deployments_flush_in_order(void **state)
@@ -222,7 +222,52 @@ static void deployments_flush_in_order(void **state)
             (void)!clm_txn_deploy(&scene.env, &scene.plan, scene.bundle, NULL, &out, &err);
             clm_fs_fail_op(NULL, 0);
             assert_int_equal(out.result, (bits & 1) != 0 ? CLM_TXN_ROLLED_BACK : CLM_TXN_SUCCEEDED);
+            assert_true(w.ops > 5);
             end_watch(&w);
+            scene_done(&scene);
+        }
+    }
+}
+
+/* Leaves what a deployment killed at operation n leaves. Returns false if it was not killed. */
+static bool kill_deployment_at(struct scene *scene, unsigned n)
+{
+    int status = 0;
+    pid_t pid;
+
+    scene_reset(scene, &certs);
+    pid = fork();
+    if (pid == 0) {
+        struct clm_txn_outcome out = {0};
+
+        clm_fs_crash_at(n);
+        _exit(clm_txn_deploy(&scene->env, &scene->plan, scene->bundle, NULL, &out, NULL) == CLM_OK
+                  ? 0
+                  : 1);
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    return WEXITSTATUS(status) == 99;
+}
+
+static void recoveries_flush_in_order(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < SCENE__COUNT; kind++) {
+        for (int has_no_exchange = 0; has_no_exchange < 2; has_no_exchange++) {
+            struct scene scene;
+
+            scene_make(&scene, (enum scene_kind)kind, &certs);
+            clm_fs_fail_op(has_no_exchange ? "exchange" : NULL, EINVAL);
+            for (unsigned n = 1; kill_deployment_at(&scene, n); n++) {
+                CLM_CLEANUP(clm_txn_outcomes_done) struct clm_txn_outcomes out = {0};
+                struct clm_err err = {0};
+                struct watch w;
+
+                start_watch(&w);
+                assert_int_equal(clm_txn_recover(&scene.env, n % 2 == 0, &out, &err), CLM_OK);
+                end_watch(&w);
+            }
+            clm_fs_fail_op(NULL, 0);
             scene_done(&scene);
         }
     }
@@ -255,6 +300,7 @@ static void the_store_flushes_in_order(void **state)
                                               certs.new_bundle.leaf.sha256, 3, 2, &err),
                      CLM_OK);
     assert_int_equal(clm_store_key_remove(store, "key_a", &err), CLM_OK);
+    assert_true(w.ops > 5);
     end_watch(&w);
     scene_done(&scene);
 }
@@ -263,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deployments_flush_in_order),
+        cmocka_unit_test(recoveries_flush_in_order),
         cmocka_unit_test(the_store_flushes_in_order),
     };
     int failed;

@@ -32,12 +32,16 @@ def plane(tmp_path_factory):
     it.stop()
 
 
-@pytest.fixture
-def agent(plane, tmp_path):
-    it = wire.WireAgent(plane, tmp_path)
+def join(plane, work, name="web-1"):
+    it = wire.WireAgent(plane, work, name)
     it.enroll(plane.new_token())
     assert it.api.put("/agent/v1/inventory", INVENTORY).status == 204
     return it
+
+
+@pytest.fixture
+def agent(plane, tmp_path):
+    return join(plane, tmp_path)
 
 
 def make(plane, agent, target=TARGET, **steps):
@@ -224,23 +228,43 @@ def age(plane, made, not_before, not_after):
     db.close()
 
 
-def test_what_is_due_is_ordered_again_once(plane, agent):
-    made = make(plane, agent, schedule={"renew_days": 20})
+DAY = 86400
+
+
+def issued(plane, agent, **steps):
+    """A configuration whose first order is done, and the job of that."""
+    made = make(plane, agent, **steps)
     job = plane.op.post(f"/api/v1/configurations/{made['id']}/run")["job_id"]
     fence = agent.lease(job)["fence"]
     agent.upload_csr(job, fence, wire.new_key(), ["www.example.com", "example.com"])
     wait_issued(plane, made)
-    day = 86400
     agent.result(job, fence)
-    age(plane, made, -60 * day, 21 * day)
-    time.sleep(2.5)  # the worker looks each second: it must have looked, and left it alone
+    return made, job
+
+
+@pytest.fixture
+def looked(plane, tmp_path):
+    """Waits until the control plane has looked what is due: it finds one of another host, and all at once."""
+    names = (f"other-{n}" for n in range(9))
+
+    def wait():
+        other, _ = issued(plane, join(plane, tmp_path, next(names)))
+        age(plane, other, -60 * DAY, DAY)
+        until(lambda: len(jobs_of(plane, other)) == 2, 10, "the renewal of another host")
+    return wait
+
+
+def test_what_is_due_is_ordered_again_once(plane, agent, looked):
+    made, job = issued(plane, agent, schedule={"renew_days": 20})
+    age(plane, made, -60 * DAY, 21 * DAY)
+    looked()
     assert len(jobs_of(plane, made)) == 1
-    age(plane, made, -60 * day, 20 * day - 60)
+    age(plane, made, -60 * DAY, 20 * DAY - 60)
     renewal = until(lambda: [j for j in jobs_of(plane, made) if j["job_id"] != job], 10, "the renewal")[0]
     assert (renewal["type"], renewal["requested_by"], renewal["state"]) == ("order", "schedule", "queued")
     agent.result(renewal["job_id"], agent.lease(renewal["job_id"])["fence"], "failed")
-    time.sleep(2.5)  # after a failure not at once
-    assert len(jobs_of(plane, made)) == 2
+    looked()
+    assert len(jobs_of(plane, made)) == 2, "after a failure not at once"
     db = sqlite3.connect(plane.data / "clmbot.db", timeout=20)
     with db:
         db.execute("UPDATE job SET created_at = created_at - 6 * 3600 WHERE id = ?", (renewal["job_id"],))
@@ -248,21 +272,16 @@ def test_what_is_due_is_ordered_again_once(plane, agent):
     until(lambda: len(jobs_of(plane, made)) == 3, 10, "the next attempt while it is due")
 
 
-def test_a_short_life_is_renewed_after_two_thirds_of_it(plane, agent):
-    made = make(plane, agent)
-    job = plane.op.post(f"/api/v1/configurations/{made['id']}/run")["job_id"]
-    fence = agent.lease(job)["fence"]
-    agent.upload_csr(job, fence, wire.new_key(), ["www.example.com", "example.com"])
-    wait_issued(plane, made)
-    agent.result(job, fence)
-    age(plane, made, -3600, 2 * 86400)
+def test_a_short_life_is_renewed_after_two_thirds_of_it(plane, agent, looked):
+    made, _ = issued(plane, agent)
+    age(plane, made, -3600, 2 * DAY)
     shown = plane.op.get(f"/api/v1/configurations/{made['id']}")
     assert shown["next_renewal_at"] > shown["updated_at"], "30 days before would have been long ago"
-    time.sleep(2.5)
+    looked()
     assert len(jobs_of(plane, made)) == 1
     plane.op.post(f"/api/v1/agents/{agent.id}/disable")
-    age(plane, made, -2 * 86400, 3600)
-    time.sleep(2.5)
+    age(plane, made, -2 * DAY, 3600)
+    looked()
     assert len(jobs_of(plane, made)) == 1, "a disabled host gets no work"
     plane.op.post(f"/api/v1/agents/{agent.id}/enable")
     until(lambda: len(jobs_of(plane, made)) == 2, 10, "the renewal")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificate files of hosts: uploaded in pages, listed with filters, in parts."""
+import json
 import sqlite3
 import time
 
@@ -116,6 +117,11 @@ def test_hosts_do_not_see_each_others_pages(plane, agent, tmp_path):
     ({"problems": ["sad"]}, "/files/0/problems"), ({"problems": "expired"}, "problems"), ({"used_by": [1]}, "used_by"),
     ({"used_by": ["x"] * 101}, "used_by"), ({"entries": [{"kind": "mystery"}]}, "/files/0/entries/0/kind"),
     ({"entries": [{"kind": "key", "certificate": {"sha256": "x"}}]}, "/files/0/entries/0/certificate"),
+    ({"used_by": ["x" * 513]}, "used_by"), ({"entries": [{"kind": 7}]}, "kind"), ({"entries": [{"kind": "key", "chain_ok": 1}]}, "chain_ok"),
+    ({"entries": [{"kind": "key", "key_matches": 1}]}, "key_matches"), ({"entries": [{"kind": "key", "certificate": 7}]}, "/entries/0/"),
+    ({"entries": [{"kind": "key", "certificate": {**certificate(1), "sans": ["a b"]}}]}, "sans"), ({"locked": 1}, "locked"),
+    ({"entries": [{"kind": "key", "certificate": {**certificate(1), "not_after": "soon"}}]}, "not_after"), ({"entries": {}}, "entries"),
+    ({"entries": [{"kind": "key", "certificate": {**certificate(1), "is_ca": 7}}]}, "is_ca"), ({"format": 7}, "format"),
     ({"entries": [{"kind": "key", "alias": 7}]}, "alias"), ({"manager": "x" * 65}, "manager"), ({"perm": None}, "perm"),
 ])
 def test_bad_files_are_refused_with_their_place(plane, agent, bad, says):
@@ -165,7 +171,39 @@ def test_filters(plane, agent):
     assert shown[names[4]] is None
 
 
-@pytest.mark.parametrize("query", ["limit=501", "limit=x", "in_use=2", "days=-1", "sort=size", "cursor=x", "cursor=e30",
+def test_certificates_with_addresses_and_without_an_end(plane, agent):
+    ends = [{"alias": None, "kind": "certificate", "certificate": c} for c in (
+        certificate(1, 50), certificate(2, 20, sans=["192.0.2.77"]), certificate(3, 70), {"sha256": "cd" * 32})]
+    assert put(agent, [file(1, entries=ends)]).status == 204
+    shown = listed(plane, agent, "&q=192.0.2.77")["files"]
+    assert [f["not_after"] for f in shown] == [ends[1]["certificate"]["not_after"]], "the earliest counts"
+    assert paths(plane, agent, "&sha256=" + "cd" * 32) == [file(1)["path"]]
+
+
+def test_what_is_too_long_for_the_index_is_kept(plane, agent):
+    users = [f"first:{'x' * 400}", *(f"{i:03}:{'y' * 480}" for i in range(98)), "last:z"]
+    assert put(agent, [file(1, used_by=users)]).status == 204
+    assert listed(plane, agent, "&q=first:x")["files"][0]["used_by"] == users
+    assert len(paths(plane, agent, "&q=last:z")) == 1 and paths(plane, agent, "&q=097:yy") == []
+
+
+def test_a_list_ends_where_it_gets_too_large(plane, agent):
+    large = [file(i, used_by=[f"{n:02}:{'u' * 500}" for n in range(75)]) for i in range(120)]
+    assert put(agent, large[:60], page=1, last=False).status == 204 and put(agent, large[60:], page=2).status == 204
+    first = listed(plane, agent, "&limit=500")
+    assert 0 < len(first["files"]) < 120 and first["total"] == 120
+    rest = listed(plane, agent, f"&limit=500&cursor={first['next']}")
+    assert [f["path"] for f in first["files"] + rest["files"]] == [f["path"] for f in large] and rest["next"] is None
+
+
+@pytest.mark.parametrize("place", [{}, {"e": 1}, {"e": -1, "p": "/x", "a": "agt"}, {"e": 1, "p": "", "a": "agt"}, {"e": 1, "p": 7, "a": "agt"},
+                                   {"e": 1, "p": "/x"}, {"e": 1, "p": "/x", "a": "a" * 40}, {"e": "1", "p": "/x", "a": "agt"}, []])
+def test_a_list_goes_on_only_where_one_ended(plane, place):
+    answer = plane.op.get(f"/api/v1/inventory/files?cursor={wire.b64(json.dumps(place).encode())}")
+    assert answer.code == "schema" and "cursor" in answer["detail"]
+
+
+@pytest.mark.parametrize("query", ["cursor=*", "cursor=e3", "limit=501", "limit=x", "in_use=2", "days=-1", "sort=size", "cursor=x", "cursor=e30",
                                    "q=" + "x" * 257])
 def test_bad_queries(plane, query):
     assert plane.op.get("/api/v1/inventory/files?" + query).code == "schema"

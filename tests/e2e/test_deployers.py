@@ -77,6 +77,34 @@ def test_a_configuration_says_how_many_versions_are_kept(world):
     assert job["state"] == "succeeded" and kept() == 2, job
 
 
+def test_a_failure_is_left_as_it_is_where_both_sides_want_it(make_world, kind):
+    world = make_world(kind, extra_policy="  allow_leave: true\n")
+    world.up()
+    until(lambda: world.plane.json("targets")["targets"], 30, "the first scan")
+    config = world.plane.json("configs", "add", "--agent", world.agent.id, "--target", world.server.target,
+                              "--on-failure", "leave")
+    old = world.server.served()
+    world.server.hang()
+    job = world.plane.wait_job(world.plane.json("configs", "run", config["id"])["job_id"])
+    assert job["state"] == "failed" and job["result"]["effects"]["state"] == "left", job
+    assert f"clmbot rollback {world.server.target}" in job["result"]["error"]["hint"], job
+    assert world.server.installed() == job["result"]["effects"]["after"]["sha256"] != old, "the new files stay"
+    world.server.resume()
+    assert world.plane.json("certs", "show", config["certificate_id"])["state"] == "failed"
+    assert world.agent.json("history")["transactions"][0]["result"] == "left"
+    assert world.agent.run("rollback", world.server.target).returncode == 0
+    assert world.server.served() == old == world.server.installed()
+    job = world.plane.wait_job(world.plane.action("deploy", "--cert", config["certificate_id"]))
+    assert job["state"] == "succeeded", "nothing stands in the way of the next"
+
+
+def test_a_host_that_always_puts_back_takes_no_such_configuration(world):
+    until(lambda: world.plane.json("targets")["targets"], 30, "the first scan")
+    refused = world.plane.run("configs", "add", "--agent", world.agent.id, "--target", world.server.target,
+                              "--on-failure", "leave", check=False)
+    assert refused.returncode != 0 and "always goes back" in refused.stderr + refused.stdout
+
+
 def test_a_configuration_that_does_not_parse_is_refused(world):
     _, cert = world.order()
     before = _fingerprint(world.server)

@@ -2,13 +2,15 @@
 """Tokens of every wrong kind: one clear line each, nothing kept, nothing half enrolled."""
 import base64
 import json
+import pathlib
 import re
+import subprocess
 import time
 
 import pytest
 
 from harness.agent import Agent
-from harness.base import until
+from harness.base import BOT, until
 from harness.plane import ControlPlane
 
 
@@ -101,4 +103,61 @@ def test_the_same_enrolment_goes_on_after_a_lost_answer(work, plane):
     token = plane.token()
     agent.enroll(token, check=False)
     agent.enroll(token)
+    assert len(plane.agents()) == 1
+
+
+def test_a_host_is_enrolled_again_only_when_told_to(work, plane):
+    agent = Agent(work / "agent")
+    agent.enroll(plane.token())
+    again = agent.enroll(plane.token(), check=False)
+    assert again.returncode == 2 and "--force" in again.stderr, again
+    path = agent.root / "token"
+    path.touch(mode=0o600)
+    path.write_text(plane.token())
+    agent.run("enroll", "--force", "--token-file", path)
+    assert len(plane.agents()) == 2
+
+
+def test_a_token_may_come_from_standard_input(work, plane):
+    agent = Agent(work / "agent")
+    for text, code in (("", 2), ("x" * 5000, 2), (plane.token() + "\n", 0)):
+        done = agent.run("enroll", "--token-file", "-", stdin=text, check=False)
+        assert done.returncode == code, done
+    assert len(plane.agents()) == 1
+
+
+def test_a_token_file_that_others_can_read_is_warned_of(work, plane):
+    agent = Agent(work / "agent")
+    path = agent.root / "open"
+    path.write_text(plane.token())
+    path.chmod(0o644)
+    done = agent.run("enroll", "--token-file", path)
+    assert "others can read" in done.stderr and not path.exists()
+
+
+def _is_gone(pid):
+    """True of one that nobody has waited for, too."""
+    try:
+        return not pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True
+
+
+def test_an_operator_approves_and_the_same_command_goes_on(work, plane):
+    agent = Agent(work / "agent")
+    path = agent.root / "token"
+    path.touch(mode=0o600)
+    path.write_text(plane.token("--manual"))
+    with subprocess.Popen([str(BOT), "enroll", "--token-file", str(path), "--config", str(agent.config)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        line = child.stderr.readline()
+        other_half = pathlib.Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        child.terminate()
+    assert len(other_half) == 1
+    until(lambda: _is_gone(other_half[0]), 10, "the network half ends with the command")
+    assert re.fullmatch(r"waiting for an operator to approve; fingerprint [0-9A-F]{4}(-[0-9A-F]{4}){2}\n", line), line
+    one = plane.agents()[0]
+    assert one["status"] == "pending"
+    plane.run("agents", "approve", one["id"])
+    assert f"enrolled as {one['id']}" in agent.run("enroll", "--token-file", path).stdout
     assert len(plane.agents()) == 1

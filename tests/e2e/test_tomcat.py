@@ -16,7 +16,7 @@ from harness import pki
 from harness.agent import Agent
 from harness.base import leaf_sha256, served, until
 from harness.plane import ControlPlane
-from harness.tomcat import MANAGER_PASSWORD, STORE_PASSWORD, Tomcat
+from harness.tomcat import KEY_PASSWORD, MANAGER_PASSWORD, STORE_PASSWORD, Tomcat
 
 
 class World:
@@ -94,11 +94,11 @@ def test_the_scan_finds_every_place(world):
     assert service["user"] == "tomcat"
     targets = world.targets()
     assert sorted(targets) == sorted([
-        server.target, f"tomcat:{server.p12}", f"tomcat:{server.bare}",
+        server.target, f"tomcat:{server.p12}", f"tomcat:{server.jks}", f"tomcat:{server.bare}",
         f"tomcat:{server.multi}/a.{server.name}#rsa", f"tomcat:{server.multi}/a.{server.name}#ec",
         f"tomcat:{server.multi}/*.b.{server.name}"]), targets
     assert all(t["manageable"] for t in targets.values()), targets
-    assert STORE_PASSWORD not in json.dumps(found)
+    assert STORE_PASSWORD not in json.dumps(found) and KEY_PASSWORD not in json.dumps(found)
     for target, port, name in ((server.target, server.https, server.name),
                                (f"tomcat:{server.p12}", server.p12, server.name),
                                (f"tomcat:{server.multi}/*.b.{server.name}", server.multi, f"x.b.{server.name}")):
@@ -196,23 +196,25 @@ def test_rolls_back_to_the_certificate_before(world):
     assert world.server.served() == first
 
 
-def test_a_keystore_entry_is_replaced_and_the_other_kept(world):
+@pytest.mark.parametrize("form", ["p12", "jks"])
+def test_a_keystore_entry_is_replaced_and_the_other_kept(world, form):
     server = world.server
-    before = server.aliases()
-    old = server.served(server.p12)
+    port = getattr(server, form)
+    before = server.aliases(port)
+    old = server.served(port)
     assert before["www"] == old
-    job, cert = world.order(f"tomcat:{server.p12}")
+    job, cert = world.order(f"tomcat:{port}")
     assert job["state"] == "succeeded", job
-    assert server.served(server.p12) != old
-    after = server.aliases()
-    assert after == {"www": server.served(server.p12), "other": before["other"]}
+    assert server.served(port) != old
+    after = server.aliases(port)
+    assert after == {"www": server.served(port), "other": before["other"]}
     assert not server.severe()
     job = world.plane.wait_job(world.plane.action("deploy", "--cert", cert))
     assert job["state"] == "skipped", job
-    world.order(f"tomcat:{server.p12}")
+    world.order(f"tomcat:{port}")
     job = world.plane.wait_job(world.plane.action("rollback", "--cert", cert))
     assert job["state"] == "succeeded", job
-    assert server.aliases() == after
+    assert server.aliases(port) == after
 
 
 def test_a_keystore_that_cannot_be_opened_is_refused(world):
@@ -306,9 +308,10 @@ def test_without_a_certificate_server_xml_is_edited_and_waits_for_a_restart(worl
 
 
 def test_no_password_is_in_any_log(world):
+    world.agent.stop()  # so that no file goes while all are read
     written = [p for p in (world.agent.root, world.agent.state) for p in p.rglob("*") if p.is_file()]
     written += [world.plane.out]
     for path in written:
         data = path.read_bytes()
-        assert STORE_PASSWORD.encode() not in data, path
-        assert MANAGER_PASSWORD.encode() not in data, path
+        for password in (STORE_PASSWORD, KEY_PASSWORD, MANAGER_PASSWORD):
+            assert password.encode() not in data, path

@@ -102,6 +102,17 @@ expect size 'only 0 files seen: wrong directory?'
 expect includes 'only 0 includes seen: wrong directory?'
 expect symbols "no libclm_*.a under $dir/tree: build first"
 
+good_tree
+mkdir -p "$dir/tree/tests/faults/bugs"
+expect bugs 'no bugs seen: wrong directory?'
+printf 'A bug.\n--- a/agent/base/json.c\n+++ b/agent/base/json.c\n@@ -2 +2 @@\n-#include <cjson/cJSON.h>\n+\n' \
+    >"$dir/tree/tests/faults/bugs/fits.patch"
+expect bugs ''
+sed 's/cJSON/gone/' "$dir/tree/tests/faults/bugs/fits.patch" >"$dir/tree/tests/faults/bugs/old.patch"
+expect bugs 'tests/faults/bugs/old.patch no longer applies: checking file agent/base/json.c
+Hunk #1 FAILED at 2.
+1 out of 1 hunk FAILED'
+
 cat >"$dir/a.c" <<'END'
 int clm_good(void);
 int other(void);

@@ -7,7 +7,7 @@ set -eu
 here=$(dirname "$0")
 build=${1:?usage: symbols.sh BUILD_DIR}
 set -- # the libraries
-list=$(find "$build" -name 'libclm_*.a' ! -name 'libclm_test_*.a' | sort)
+list=$(find "$build" -name 'libclm_*.a' ! -path '*/tests/*' | sort)
 [ -n "$list" ] || {
     echo "no libclm_*.a under $build: build first"
     exit 1

@@ -11,6 +11,7 @@
 #include "agent/base/fs.h"
 #include "agent/crypto/cert.h"
 #include "agent/crypto/key.h"
+#include "tests/support/pair.h"
 
 #define OTHER_LEAF "00000000000000000000000000000000000000000000000000000000000000ff"
 #define FILE_LIMIT 262144u
@@ -57,7 +58,7 @@ static enum clm_code read_pair(const struct fake_io *self, char *sha256, struct 
     if (code == CLM_OK) {
         code = clm_key_from_pem(key_pem.data, key_pem.len, &key, err);
     }
-    if (code == CLM_OK && !clm_cert_matches_key(chain, 0, key)) {
+    if (code == CLM_OK && !is_pair(chain, 0, key)) {
         code = clm_err_set(err, CLM_E_REMOTE, "key values mismatch");
     }
     if (code == CLM_OK) {
@@ -196,6 +197,9 @@ static enum clm_code probe(void *ctx, const struct clm_endpoint *endpoint,
         return CLM_OK;
     }
     out->result = out->leaf_sha256[0] != '\0' ? CLM_PROBE_SERVED : CLM_PROBE_TLS_FAILED;
+    if (out->result == CLM_PROBE_TLS_FAILED && self->probe_detail != NULL) {
+        (void)snprintf(out->detail, sizeof(out->detail), "%s", self->probe_detail);
+    }
     memcpy(out->spki_sha256, out->leaf_sha256, sizeof(out->spki_sha256));
     out->not_after_s = FAKE_IO_NOW_S;
     out->chain_len = out->result == CLM_PROBE_SERVED ? 2 : 0;
@@ -215,8 +219,15 @@ static enum clm_code run(void *ctx, const char *const *argv, uint32_t timeout_ms
     if (self->on_run != NULL) {
         self->on_run(self);
     }
+    if (self->run_error != CLM_OK) {
+        return clm_err_set(err, self->run_error, "the fake program cannot be run");
+    }
     *out_status = self->runs > 1 ? self->post_check_status : self->check_status;
-    return clm_buf_add_str(output, "fake: in a.conf:\nfake: testing\nfake: said \033[1mso\n", err);
+    return clm_buf_add_str(output,
+                           self->run_output != NULL
+                               ? self->run_output
+                               : "fake: in a.conf:\nfake: testing\nfake: said \033[1mso\n",
+                           err);
 }
 
 static enum clm_code unit_restart(void *ctx, const char *name, uint32_t timeout_ms,
@@ -257,6 +268,9 @@ static enum clm_code http(void *ctx, const struct clm_http_request *request,
     enum clm_code code;
 
     self->requests++;
+    if (self->http_error != CLM_OK) {
+        return clm_err_set(err, self->http_error, "nobody listens there");
+    }
     *out = (struct clm_http_response){.status = self->http_status,
                                       .body = CLM_BUF_INIT(request->response_max)};
     (void)snprintf(self->authorization, sizeof(self->authorization), "%s", request->headers[0]);

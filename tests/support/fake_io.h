@@ -4,7 +4,8 @@
  *
  * The server reads real files when it is reloaded, checks that they are a pair, and from then on
  * serves the leaf it read. What it serves lies in a file, so that it outlives a process that was
- * killed on purpose. Time is a number: sleeping adds to it. Members not scripted are NULL: the transaction must not use them.
+ * killed on purpose. Time is a number: sleeping adds to it. Members not scripted are NULL: the
+ * transaction must not use them.
  */
 #ifndef CLM_TESTS_SUPPORT_FAKE_IO_H
 #define CLM_TESTS_SUPPORT_FAKE_IO_H
@@ -20,6 +21,7 @@
 
 struct fake_io {
     struct clm_io io;
+    void *user;                 /* whoever put its own members into io */
     char cert_path[PATH_MAX];   /* what a reload reads; leaf first */
     char key_path[PATH_MAX];    /* may be the same file */
     char served_path[PATH_MAX]; /* the running server's memory: digits of the leaf, or "" */
@@ -39,6 +41,10 @@ struct fake_io {
     bool unit_is_not_loaded;   /* as a stopped one that nobody needs */
     int check_status;          /* of every program that is run */
     int post_check_status;     /* from the second program on */
+    const char *run_output;    /* what programs say; NULL: three lines */
+    enum clm_code run_error;   /* no program can be run */
+    enum clm_code http_error;  /* the manager cannot be asked */
+    const char *probe_detail;  /* of a handshake that fails; NULL: "" */
     int hook_status;           /* of every program run with an environment; 0: it reloads */
     int http_status;           /* of the manager; 200 reloads */
     const char *http_body;     /* its answer */

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/support/root_io.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -131,6 +132,12 @@ static enum clm_code io_stat(void *ctx, const char *path, bool follow, struct cl
     return CLM_OK;
 }
 
+static bool is_refused(const struct root_io *self, const char *path)
+{
+    return self->is_closed && strncmp(path, "/proc/", 6) == 0 &&
+           isdigit((unsigned char)path[6]) != 0;
+}
+
 static enum clm_code io_read_link(void *ctx, const char *path, char *dst, size_t size,
                                   struct clm_err *err)
 {
@@ -138,6 +145,10 @@ static enum clm_code io_read_link(void *ctx, const char *path, char *dst, size_t
     ssize_t n;
     int sys;
 
+    if (is_refused(ctx, path)) {
+        (void)close(fd);
+        return clm_err_sys(err, EACCES, "readlink '%s'", path);
+    }
     if (fd < 0) {
         return clm_err_sys(err, errno, "readlink '%s'", path);
     }
@@ -160,7 +171,10 @@ static enum clm_code io_list_dir(void *ctx, const char *path, clm_io_dir_fn visi
     struct dirent *entry;
 
     if (dir == NULL) {
-        return clm_err_sys(err, errno, "open '%s'", path);
+        int sys = errno;
+
+        (void)close(fd);
+        return clm_err_sys(err, sys, "open '%s'", path);
     }
     while (code == CLM_OK && (entry = readdir(dir)) != NULL) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
@@ -226,6 +240,21 @@ static enum clm_code io_unit_state(void *ctx, const char *name, struct clm_unit 
     return CLM_OK;
 }
 
+static enum clm_code io_listening(void *ctx, clm_io_listening_fn visit, void *arg,
+                                  struct clm_err *err)
+{
+    const struct root_io *self = ctx;
+    enum clm_code code = CLM_OK;
+
+    if (self->listening == NULL) {
+        return clm_err_set(err, CLM_E_UNSUPPORTED, "the kernel does not list sockets");
+    }
+    for (size_t i = 0; i < self->n_listening && code == CLM_OK; i++) {
+        code = visit(arg, &self->listening[i], err);
+    }
+    return code;
+}
+
 static int64_t io_now(void *ctx)
 {
     (void)ctx;
@@ -244,9 +273,11 @@ void root_io_init(struct root_io *self, const char *root)
                                     .stat = io_stat,
                                     .read_link = io_read_link,
                                     .list_dir = io_list_dir,
+                                    .ask = io_run,
                                     .run = io_run,
                                     .unit_list = io_unit_list,
                                     .unit_state = io_unit_state,
+                                    .listening = io_listening,
                                     .now_s = io_now,
                                     .mono_ms = io_mono}};
     self->io.ctx = self;

@@ -35,6 +35,9 @@ struct root_io {
     const struct root_io_owner *owners;     /* ends with a NULL path; NULL: none */
     const struct clm_unit *units;
     size_t n_units;
+    bool is_closed; /* links of /proc/PID and fd are refused, as without CAP_SYS_PTRACE */
+    const struct clm_listening *listening; /* what the kernel lists; NULL: it does not */
+    size_t n_listening;
     bool has_systemd; /* false: unit calls answer UNSUPPORTED */
     size_t reads;     /* calls of read_file */
     size_t runs;      /* calls of run */

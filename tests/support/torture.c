@@ -87,21 +87,34 @@ void clm_torture_free(void *block)
     __wrap_free(block);
 }
 
+bool clm_torture_has_failed(void)
+{
+    return is_failed;
+}
+
+/* Runs body with allocation n failing. */
+static enum clm_code starve(clm_torture_fn body, void *arg, size_t n, struct clm_err *err)
+{
+    long live_before = live_blocks;
+    enum clm_code code;
+
+    allocations = 0;
+    is_failed = false;
+    countdown = n;
+    code = body(arg, err);
+    countdown = 0;
+    if (live_blocks != live_before) {
+        fail_msg("allocation %zu failed: %ld blocks left behind", n, live_blocks - live_before);
+    }
+    return code;
+}
+
 size_t clm_torture(clm_torture_fn body, void *arg)
 {
     for (size_t n = 1; n < RUNS_MAX; n++) {
         struct clm_err err = {0};
-        long live_before = live_blocks;
-        enum clm_code code;
+        enum clm_code code = starve(body, arg, n, &err);
 
-        allocations = 0;
-        is_failed = false;
-        countdown = n;
-        code = body(arg, &err);
-        countdown = 0;
-        if (live_blocks != live_before) {
-            fail_msg("allocation %zu failed: %ld blocks left behind", n, live_blocks - live_before);
-        }
         if (!is_failed) {
             assert_int_equal(code, CLM_OK);
             return allocations;
@@ -113,4 +126,17 @@ size_t clm_torture(clm_torture_fn body, void *arg)
     }
     fail_msg("still allocating after %d runs", RUNS_MAX);
     return 0;
+}
+
+size_t clm_torture_any(clm_torture_fn body, void *arg, size_t max)
+{
+    for (size_t n = 1; n <= max; n++) {
+        struct clm_err err = {0};
+
+        clm_ignore(starve(body, arg, n, &err));
+        if (!is_failed) {
+            return n - 1;
+        }
+    }
+    return max;
 }

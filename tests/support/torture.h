@@ -10,6 +10,7 @@
 #ifndef CLM_TESTS_SUPPORT_TORTURE_H
 #define CLM_TESTS_SUPPORT_TORTURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "agent/base/err.h"
@@ -25,6 +26,13 @@ typedef enum clm_code (*clm_torture_fn)(void *arg, struct clm_err *err);
  *         behind. Returns the number of allocations of the good run.
  */
 size_t clm_torture(clm_torture_fn body, void *arg);
+
+/* The same for a body that may go on without the memory: it must only leave no block behind. At most
+ * max allocations are made to fail. Returns how many were. */
+size_t clm_torture_any(clm_torture_fn body, void *arg, size_t max);
+
+/* True if an allocation of this run has failed. */
+bool clm_torture_has_failed(void);
 
 void *clm_torture_malloc(size_t size);
 void clm_torture_free(void *block);

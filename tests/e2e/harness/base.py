@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all parts share: where the programs are, free ports, waiting for a condition."""
+import contextlib
 import hashlib
 import os
 import pathlib
+import random
 import socket
 import ssl
 import subprocess
@@ -14,14 +16,23 @@ BOT = BUILD / "bin" / "clmbot"
 PLANE = BUILD / "bin" / "clmbot-controlplane"
 
 
+PORTS = range(12000, 32000)  # below those that the kernel gives to outgoing connections
+GIVEN = set()
+
+
 def free_port():
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A TCP port of 127.0.0.1 that nobody has; never the same twice in a process."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)  # what is forked from this process draws others
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", port))
+            if port not in GIVEN:
+                GIVEN.add(port)
+                return port
 
 
-def until(condition, seconds=20, what="a condition"):
+def until(condition, seconds=20, what="a condition", pause=0.05):
     """Polls until condition() is true and returns its value; fails with `what` after `seconds`."""
     end = time.monotonic() + seconds
     while True:
@@ -30,7 +41,12 @@ def until(condition, seconds=20, what="a condition"):
             return value
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds} s for {what}")
-        time.sleep(0.05)
+        time.sleep(pause)
+
+
+def soon(condition, seconds, what, pause=0.002):
+    """until(), for what is over in a moment."""
+    return until(condition, seconds, what, pause)
 
 
 def listens(port, host="127.0.0.1"):

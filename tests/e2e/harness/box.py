@@ -86,17 +86,17 @@ group: nogroup
     def cp(self, *args, check=True):
         return self.machine.run(self.plane, *args, "--data", self.work / "cp", check=check)
 
-    def served(self):
-        done = self.machine.run("sh", "-c", f"openssl s_client -connect 127.0.0.1:443 -servername {NAME} "
+    def served(self, port=443):
+        done = self.machine.run("sh", "-c", f"openssl s_client -connect 127.0.0.1:{port} -servername {NAME} "
                                 "</dev/null 2>/dev/null | openssl x509 2>/dev/null", check=False)
         if done.returncode != 0:
             return None
         (self.work / "seen.pem").write_text(done.stdout)
         return leaf_sha256(self.work / "seen.pem")
 
-    def order(self, wait=True):
-        cert = json.loads(self.cp("certs", "add", "--agent", self.agent_id, "--target", f"nginx:{NAME}",
-                                  "--name", NAME, "--json").stdout)
+    def order(self, target=f"nginx:{NAME}", wait=True):
+        cert = json.loads(self.cp("certs", "add", "--agent", self.agent_id, "--target", target, "--name",
+                                  NAME, "--json").stdout)
         cert_id = cert.get("certificate_id") or cert["id"]
         job = json.loads(self.cp("action", "order", "--cert", cert_id, "--json").stdout)["job_id"]
         return self.ended(job) if wait else job

@@ -2,6 +2,7 @@
 """A machine of its own: this host's files under an overlay, real systemd as PID 1 in namespaces."""
 import os
 import pathlib
+import secrets
 import shutil
 import subprocess
 
@@ -10,7 +11,7 @@ from .base import until
 BOOT = r"""
 set -e
 echo $$ > {cgroup}/cgroup.procs
-exec unshare --pid --mount --uts --ipc --net --cgroup --fork --kill-child bash -c '
+exec unshare {namespaces} --fork --kill-child bash -c '
 set -e
 mount --make-rprivate /
 mount -t overlay overlay -o lowerdir={lower},upperdir={work}/upper,workdir={work}/scratch {root}
@@ -62,6 +63,8 @@ def _cgroups():
 class Machine:
     """start() boots; run() executes inside. share is seen inside under the same path."""
 
+    NAMESPACES = "--pid --mount --uts --ipc --net --cgroup"
+
     def __init__(self, work, share):
         self.work = pathlib.Path(work) / "machine"
         self.share = share
@@ -69,7 +72,7 @@ class Machine:
         self.log = self.work / "console.log"
         self.process = None
         self.pid = None
-        self.cgroup = _cgroups() / f"clmtest-{os.getpid()}"
+        self.cgroup = _cgroups() / f"clmtest-{secrets.token_hex(4)}"
 
     def start(self, wants):
         """wants: units to start, by name; nothing else of this host's services is."""
@@ -88,10 +91,10 @@ class Machine:
     def boot(self):
         self.cgroup.mkdir(exist_ok=True)
         script = BOOT.format(cgroup=self.cgroup, lower="/", work=self.work / "disk", root=self.root,
-                             share=self.share)
+                             share=self.share, namespaces=self.NAMESPACES)
         with self.log.open("wb") as out:
-            self.process = subprocess.Popen(["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=out, start_new_session=True)
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "bash", "-c", script], stderr=out,
+                                            stdin=subprocess.DEVNULL, stdout=out, start_new_session=True)
         self.pid = until(self._init, what="PID 1 of the machine")
         until(lambda: self.run("systemctl", "is-active", "clmtest.target", check=False).returncode == 0, 30,
               "the machine to boot:\n" + self.log.read_text(errors="replace")[-2000:])

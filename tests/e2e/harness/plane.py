@@ -20,6 +20,7 @@ class ControlPlane:
             {"connectors": [builtin, *(connectors or [])], "default_connector": default}))
         self.listen = "127.0.0.1:0"
         self.operator_listen = "127.0.0.1:0"
+        self.env = None
         self.process = None
         self.agent_url = self.operator_url = None
 
@@ -30,7 +31,7 @@ class ControlPlane:
             self.faults.write_text(json.dumps(faults))
             argv += ["--fault", self.faults]
         self.out.write_text("")
-        self.process = Process(argv, self.out)
+        self.process = Process(argv, self.out, self.env)
         line = until(self._listening, what="the control plane")
         self.agent_url = line["agent"]
         self.operator_url = line["operator"]

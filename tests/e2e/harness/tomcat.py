@@ -21,6 +21,7 @@ from .base import Process, free_port, leaf_sha256, served, until
 HOME = pathlib.Path("/usr/share/tomcat10")
 MANAGER = pathlib.Path("/usr/share/tomcat10-admin/manager")
 STORE_PASSWORD = "st0re&pass|w"
+KEY_PASSWORD = "an entry of its own"
 MANAGER_PASSWORD = "only for tests"
 
 
@@ -33,11 +34,11 @@ class Tomcat:
         self.base = root / "base"
         self.conf = self.base / "conf" / "server.xml"
         self.tls = self.base / "conf" / "tls"
-        self.http, self.https, self.p12, self.multi, self.bare = (free_port() for _ in range(5))
+        self.http, self.https, self.p12, self.jks, self.multi, self.bare = (free_port() for _ in range(6))
         self.name = f"www{self.https}.clmbot.test"
         self.cert = self.tls / "www.pem"
         self.key = self.tls / "www.key"
-        self.store = self.tls / "store.p12"
+        self.stores = {self.p12: self.tls / "store.p12", self.jks: self.tls / "store.jks"}
         self.process = None
         root.mkdir()
         root.chmod(0o755)
@@ -80,6 +81,12 @@ class Tomcat:
                      certificateKeystorePassword="${{store.password}}" />
       </SSLHostConfig>
     </Connector>
+    <Connector port="{self.jks}" address="127.0.0.1" SSLEnabled="true">
+      <SSLHostConfig>
+        <Certificate certificateKeystoreFile="conf/tls/store.jks" certificateKeystoreType="JKS" certificateKeyAlias="Www"
+                     certificateKeystorePassword="${{store.password}}" certificateKeyPassword="{KEY_PASSWORD}" />
+      </SSLHostConfig>
+    </Connector>
     <Connector port="{self.multi}" address="127.0.0.1" SSLEnabled="true"
                defaultSSLHostConfigName="a.{self.name}">
       <SSLHostConfig hostName="a.{self.name}">
@@ -114,17 +121,28 @@ class Tomcat:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
             serialization.BestAvailableEncryption(STORE_PASSWORD.encode())))
         self._write_both("b.pem", f"*.b.{self.name}")
-        cert, key = pki.make_cert([self.name])
-        self.store.write_bytes(pkcs12.serialize_key_and_certificates(
-            b"www", key, cert, None,
-            serialization.BestAvailableEncryption(STORE_PASSWORD.encode())))
-        # a second entry, written by Java itself
-        subprocess.run(["keytool", "-genkeypair", "-alias", "other", "-keyalg", "EC", "-dname", "CN=other",
-                        "-keystore", self.store, "-storepass:env", "STORE_PASSWORD"],
-                       env={**os.environ, "STORE_PASSWORD": STORE_PASSWORD}, check=True, capture_output=True)
+        self._write_stores()
         for path in self.tls.iterdir():
             shutil.chown(path, "root", "tomcat")
             path.chmod(0o640)
+
+    def _write_stores(self):
+        """Both with the entry that is served and a second one, which Java wrote itself."""
+        p12, jks = self.stores[self.p12], self.stores[self.jks]
+        cert, key = pki.make_cert([self.name])
+        p12.write_bytes(pkcs12.serialize_key_and_certificates(
+            b"www", key, cert, None, serialization.BestAvailableEncryption(STORE_PASSWORD.encode())))
+        self._keytool("-genkeypair", "-alias", "other", "-keyalg", "EC", "-dname", "CN=other",
+                      "-keystore", p12, "-storepass:env", "STORE_PASSWORD")
+        for alias, word in (("www", "KEY_PASSWORD"), ("other", "STORE_PASSWORD")):
+            self._keytool("-importkeystore", "-srckeystore", p12, "-srcstorepass:env", "STORE_PASSWORD",
+                          "-srcalias", alias, "-destkeystore", jks, "-deststoretype", "JKS",
+                          "-deststorepass:env", "STORE_PASSWORD", "-destkeypass:env", word)
+
+    @staticmethod
+    def _keytool(*args):
+        env = {**os.environ, "STORE_PASSWORD": STORE_PASSWORD, "KEY_PASSWORD": KEY_PASSWORD, "LC_ALL": "C"}
+        return subprocess.run(["keytool", *map(str, args)], env=env, check=True, capture_output=True, text=True).stdout
 
     def _write_both(self, file, name, key=None):
         cert, key = pki.make_cert([name], key=key)
@@ -159,11 +177,9 @@ class Tomcat:
     def installed(self):
         return leaf_sha256(self.cert)
 
-    def aliases(self):
-        """{alias: SHA-256 of its first certificate}, as Java reads the keystore."""
-        text = subprocess.run(["keytool", "-list", "-keystore", self.store, "-storepass:env", "STORE_PASSWORD"],
-                              env={**os.environ, "STORE_PASSWORD": STORE_PASSWORD, "LC_ALL": "C"}, check=True,
-                              capture_output=True, text=True).stdout
+    def aliases(self, port):
+        """{alias: SHA-256 of its first certificate}, as Java reads the keystore of this connector."""
+        text = self._keytool("-list", "-keystore", self.stores[port], "-storepass:env", "STORE_PASSWORD")
         entries, alias = {}, None
         for line in text.splitlines():
             if line.startswith("Certificate fingerprint"):

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <wchar.h>
 
 #include "agent/base/buf.h"
 #include "tests/support/torture.h"
@@ -149,9 +150,32 @@ static void every_allocation_may_fail(void **state)
     assert_true(clm_torture(fill, &secret) >= 4);
 }
 
+static void a_limit_below_the_content_lets_nothing_in(void **state)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf buf = CLM_BUF_INIT(10);
+
+    (void)state;
+    assert_int_equal(clm_buf_add_str(&buf, "five.", NULL), CLM_OK);
+    buf.max = 3;
+    assert_int_equal(clm_buf_add_str(&buf, "", NULL), CLM_E_LIMIT);
+    assert_string_equal(clm_buf_str(&buf), "five.");
+}
+
+/* The locale of tests is "C": it has no euro sign. */
+static void a_text_that_cannot_be_formatted_is_refused(void **state)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf buf = CLM_BUF_INIT(10);
+
+    (void)state;
+    assert_int_equal(clm_buf_addf(&buf, NULL, "%ls", L"\x20ac"), CLM_E_LIMIT);
+    assert_int_equal(buf.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_limit_below_the_content_lets_nothing_in),
+        cmocka_unit_test(a_text_that_cannot_be_formatted_is_refused),
         cmocka_unit_test(empty_is_the_empty_string),
         cmocka_unit_test(content_is_followed_by_a_nul),
         cmocka_unit_test(maximum_is_exact_and_failure_changes_nothing),

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "agent/base/clock.h"
@@ -135,11 +137,42 @@ static void clocks_agree_with_the_system(void **state)
     clm_clock_sleep_ms(-5);
     clm_clock_sleep_ms(15);
     assert_true(clm_clock_mono_ms() >= mono_ms + 15);
+    assert_int_equal(clm_clock_left_ms(-1), -1);
+    assert_int_equal(clm_clock_left_ms(mono_ms), 0);
+    int64_t left_ms = clm_clock_left_ms(clm_clock_mono_ms() + 60000);
+    assert_true(left_ms > 0 && left_ms <= 60000);
+}
+
+static void ignore(int sig)
+{
+    (void)sig;
+}
+
+/* Twenty signals in between, and the wait is as long as it should be; the nanoseconds carry. */
+static void a_signal_does_not_end_a_sleep(void **state)
+{
+    const struct sigaction act = {.sa_handler = ignore};
+    const struct itimerval every = {.it_interval = {.tv_usec = 50000},
+                                    .it_value = {.tv_usec = 50000}};
+    const struct itimerval never = {.it_interval = {.tv_usec = 0}};
+    struct sigaction old;
+    int64_t start_ms = clm_clock_mono_ms();
+
+    (void)state;
+    assert_int_equal(sigaction(SIGALRM, &act, &old), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &every, NULL), 0);
+    clm_clock_sleep_ms(999);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
+    assert_true(clm_clock_mono_ms() - start_ms >= 998);
+    clm_clock_sleep_ms(0);
+    clm_clock_sleep_ms(-1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_signal_does_not_end_a_sleep),
         cmocka_unit_test(times_go_there_and_back),
         cmocka_unit_test(every_day_goes_there_and_back),
         cmocka_unit_test(years_outside_are_the_empty_string),

@@ -6,10 +6,12 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,9 +80,40 @@ static void a_missing_directory_is_an_error(void **state)
     assert_int_equal(fd, -1);
 }
 
+static void a_holder_without_a_number_is_another_process(void **state)
+{
+    char path[PATH_MAX];
+    struct clm_err err = {0};
+    int second = -1;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/lock", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(clm_dirlock_take(dir, 0, &second, &err), CLM_E_CONFLICT);
+    assert_non_null(strstr(err.msg, "' is in use by another process"));
+    (void)close(fd);
+}
+
+static void a_directory_has_a_longest_name(void **state)
+{
+    char path[PATH_MAX];
+    int fd = -1;
+
+    (void)state;
+    memset(path, 'd', sizeof(path) - 1);
+    path[0] = '/';
+    path[sizeof(path) - 1] = '\0';
+    assert_int_equal(clm_dirlock_take(path, 0, &fd, NULL), CLM_E_LIMIT);
+    assert_int_equal(fd, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_holder_without_a_number_is_another_process),
+        cmocka_unit_test(a_directory_has_a_longest_name),
         cmocka_unit_test(the_second_is_told_who_the_first_is),
         cmocka_unit_test(waiting_ends_when_the_holder_does),
         cmocka_unit_test(a_missing_directory_is_an_error),

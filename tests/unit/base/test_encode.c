@@ -192,9 +192,20 @@ static void every_allocation_may_fail(void **state)
     assert_int_equal(clm_torture(encode_all, NULL), 2);
 }
 
+static void more_than_memory_holds_is_a_limit(void **state)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_INIT(10);
+    struct clm_err err = {0};
+
+    (void)state;
+    assert_int_equal(clm_b64_encode("x", SIZE_MAX, &out, &err), CLM_E_LIMIT);
+    assert_string_equal(err.msg, "too much data for Base64");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(more_than_memory_holds_is_a_limit),
         cmocka_unit_test(hex_goes_there_and_back),
         cmocka_unit_test(hex_refuses_the_rest),
         cmocka_unit_test(base64_matches_the_vectors),

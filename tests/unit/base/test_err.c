@@ -64,6 +64,17 @@ static void errno_becomes_a_code(void **state)
     }
 }
 
+static void no_memory_says_so(void **state)
+{
+    struct clm_err err = {0};
+
+    (void)state;
+    assert_int_equal(clm_err_set(&err, CLM_E_NOMEM, "inventory"), CLM_E_NOMEM);
+    assert_string_equal(err.msg, "inventory: out of memory");
+    (void)clm_err_set(&err, CLM_E_NOMEM, "out of memory for a table");
+    assert_string_equal(err.msg, "out of memory for a table");
+}
+
 static void only_network_and_timeout_are_transient(void **state)
 {
     (void)state;
@@ -95,14 +106,44 @@ static void null_err_is_legal(void **state)
     assert_int_equal(clm_err_wrap(NULL, CLM_E_PARSE, "x"), CLM_E_PARSE);
 }
 
+/* A message may quote what a hostile peer sent: it stays one line and steers no terminal. */
+static void a_message_is_one_plain_line(void **state)
+{
+    struct clm_err err = {0};
+
+    (void)state;
+    (void)clm_err_set(&err, CLM_E_PARSE, "token '%s'", "a\nb\x1b[2J\xe2\x80\xae\xc3\xa9\xff");
+    assert_string_equal(err.msg, "token 'a?b?[2J?\xc3\xa9?'");
+    (void)clm_err_wrap(&err, CLM_E_PARSE, "%s", "x\ry");
+    assert_string_equal(err.msg, "x?y: token 'a?b?[2J?\xc3\xa9?'");
+    (void)clm_err_sys(&err, ENOENT, "open '%s'", "a\tb");
+    assert_non_null(strstr(err.msg, "open 'a?b': "));
+    (void)clm_err_set(&err, CLM_E_PARSE, "x\xe2\x80\xa8y: z\xe2\x80\xa9"); /* U+2028, U+2029 */
+    assert_string_equal(err.msg, "x?y: z?");
+    (void)clm_err_set(&err, CLM_E_PARSE, "%.3s", "ab\xc3\xa9"); /* cut in the middle */
+    assert_string_equal(err.msg, "ab?");
+}
+
+static void a_number_the_system_does_not_know_is_shown(void **state)
+{
+    struct clm_err err = {0};
+
+    (void)state;
+    (void)clm_err_sys(&err, 99999, "read");
+    assert_string_equal(err.msg, "read: errno 99999");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_number_the_system_does_not_know_is_shown),
         cmocka_unit_test(wrap_puts_context_in_front),
         cmocka_unit_test(wrap_never_overflows),
         cmocka_unit_test(every_code_has_a_name),
         cmocka_unit_test(null_err_is_legal),
+        cmocka_unit_test(a_message_is_one_plain_line),
         cmocka_unit_test(errno_becomes_a_code),
+        cmocka_unit_test(no_memory_says_so),
         cmocka_unit_test(only_network_and_timeout_are_transient),
         cmocka_unit_test(set_forgets_the_error_before),
     };

@@ -17,6 +17,7 @@
 
 #include "agent/base/fs.h"
 #include "agent/base/fsat.h"
+#include "tests/support/sabotage.h"
 
 static char root[PATH_MAX]; /* real path of a fresh directory */
 
@@ -187,8 +188,14 @@ static void a_recorded_place_has_no_links(void **state)
     assert_int_equal(clm_fsat_open_real(at("d/e"), "f", &place, NULL), CLM_OK);
     assert_int_equal(symlink("e", at("d/dirlink")), 0);
     assert_int_equal(clm_fsat_open_real(at("d/dirlink"), "f", &place, NULL), CLM_E_CONFLICT);
+    assert_int_equal(place.dir_fd, -1); /* and not the last directory that was found */
+    assert_int_equal(clm_fsat_open_real(at("d/none"), "f", &place, NULL), CLM_E_NOTFOUND);
+    assert_int_equal(place.dir_fd, -1);
     assert_int_equal(symlink("f", at("d/e/link")), 0);
-    assert_int_equal(clm_fsat_open_real(at("d/e"), "link", &place, NULL), CLM_E_CONFLICT);
+    assert_int_equal(clm_fsat_open_real(at("d/e"), "link", &place, NULL), CLM_OK);
+    assert_string_equal(place.name, "link");
+    assert_int_equal(clm_fsat_open_real(at("d"), "e", &place, NULL), CLM_OK);
+    assert_string_equal(place.dir, at("d"));
     assert_int_equal(clm_fsat_open_real(at("d/e"), "../e/f", &place, NULL), CLM_E_INVAL);
 }
 
@@ -278,6 +285,35 @@ static void an_acl_is_kept_and_none_is_inherited(void **state)
     assert_memory_equal(&got, &own, sizeof(own));
     assert_int_equal(stat(at("d/e/with"), &after), 0);
     assert_int_equal(after.st_mode, before.st_mode);
+}
+
+/* An inherited ACL that stays would open a key to whoever stands in it. */
+static void an_acl_that_cannot_be_looked_up_is_an_error(void **state)
+{
+    CLM_CLEANUP(clm_place_done) struct clm_place place = CLM_PLACE_INIT;
+    struct clm_fsat_new spec = {.name = "new",
+                                .data = "secret",
+                                .len = 6,
+                                .uid = geteuid(),
+                                .gid = getegid(),
+                                .mode = 0600,
+                                .like = "f"};
+    enum clm_code code;
+    unsigned n = 0;
+
+    (void)state;
+    open_place(&place);
+    do {
+        struct clm_err err = {0};
+
+        clm_sabotage_on("fgetxattr", ++n, EIO);
+        code = clm_fsat_create(place.dir_fd, &spec, &err);
+        if (clm_sabotage_off()) {
+            assert_int_equal(code, CLM_E_IO);
+            assert_false(clm_fs_exists(at("d/e/new")));
+        }
+    } while (code != CLM_OK);
+    assert_true(n > 2); /* the label, the ACL, and the run in which nothing failed */
 }
 
 static void what_cannot_be_created_whole_is_gone(void **state)
@@ -373,6 +409,7 @@ int main(void)
         ISOLATED(a_recorded_place_has_no_links),
         ISOLATED(a_new_file_imitates_the_old_one),
         ISOLATED(an_acl_is_kept_and_none_is_inherited),
+        ISOLATED(an_acl_that_cannot_be_looked_up_is_an_error),
         ISOLATED(what_cannot_be_created_whole_is_gone),
         ISOLATED(reading_refuses_what_is_no_file),
         ISOLATED(names_move_as_they_should),

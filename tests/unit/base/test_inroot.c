@@ -229,6 +229,48 @@ static void other_paths_are_not_meant(void **state)
     assert_true(clm_inroot_is("/proc/12/root/x"));
 }
 
+/* Who may lead us where: only to what is his own. */
+static void a_symlink_of_others_leads_to_their_own_directories_only(void **state)
+{
+    const struct scene *s = *state;
+    char path[256];
+    struct clm_err err = {0};
+    int fd = -1;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    make_link(s, "srv/theirs", "/etc");
+    (void)snprintf(path, sizeof(path), "%s/srv/theirs", s->dir);
+    assert_int_equal(clm_inroot_open_owned(path, &fd, NULL), CLM_OK); /* root's leads anywhere */
+    (void)close(fd);
+    assert_int_equal(lchown(path, 4242, 4242), 0);
+    assert_int_equal(clm_inroot_open_owned(path, &fd, &err), CLM_E_PERM);
+    assert_non_null(strstr(err.msg, "uid 4242"));
+    (void)snprintf(path, sizeof(path), "%s/srv/theirs/ssl", s->dir); /* also on the way */
+    assert_int_not_equal(clm_inroot_open_owned(path, &fd, NULL), CLM_OK);
+
+    (void)snprintf(path, sizeof(path), "%s/srv/release", s->dir);
+    assert_int_equal(mkdir(path, 0755), 0);
+    make_link(s, "srv/current", "release");
+    (void)snprintf(path, sizeof(path), "%s/srv/current", s->dir);
+    assert_int_equal(lchown(path, 4242, 4242), 0);
+    assert_int_equal(clm_inroot_open_owned(path, &fd, NULL), CLM_E_PERM);
+    (void)snprintf(path, sizeof(path), "%s/srv/release", s->dir);
+    assert_int_equal(chown(path, 4242, 4242), 0);
+    (void)snprintf(path, sizeof(path), "%s/srv/current", s->dir);
+    assert_int_equal(clm_inroot_open_owned(path, &fd, NULL), CLM_OK);
+    (void)close(fd);
+    make_link(s, "srv/second", "current");
+    (void)snprintf(path, sizeof(path), "%s/srv/second", s->dir);
+    assert_int_equal(lchown(path, 4343, 4343), 0);
+    assert_int_equal(clm_inroot_open_owned(path, &fd, NULL), CLM_E_PERM); /* two of them */
+    (void)snprintf(path, sizeof(path), "%s/etc/passwd", s->dir);
+    assert_int_not_equal(clm_inroot_open_owned(path, &fd, NULL), CLM_OK); /* no directory */
+    (void)snprintf(path, sizeof(path), "%s/nowhere", s->dir);
+    assert_int_equal(clm_inroot_open_owned(path, &fd, NULL), CLM_E_NOTFOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_link_itself_can_be_found),
         cmocka_unit_test(the_root_itself_is_a_directory),
         cmocka_unit_test(other_paths_are_not_meant),
+        cmocka_unit_test(a_symlink_of_others_leads_to_their_own_directories_only),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

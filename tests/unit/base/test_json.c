@@ -274,6 +274,12 @@ static void long_places_are_cut_in_front(void **state)
         CLM_E_PARSE);
     (void)snprintf(text, sizeof(text), "/%s/i: is not an integer", key);
     assert_string_equal(err.msg, text);
+
+    char long_key[2048];
+    memset(long_key, 'k', sizeof(long_key) - 1);
+    long_key[sizeof(long_key) - 1] = '\0';
+    assert_int_equal(clm_json_int(root, long_key, 0, 1, &value, &err), CLM_E_PARSE);
+    assert_string_equal(err.msg, "(long key): missing");
     clm_json_free(root);
 }
 

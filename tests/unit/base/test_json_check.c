@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "agent/base/clock.h"
 #include "agent/base/json_check.h"
 #include "agent/base/str.h"
 #include "tests/support/torture.h"
@@ -431,7 +431,7 @@ static void many_long_keys_take_no_time(void **state)
 {
     struct clm_buf buf = CLM_BUF_INIT(8u << 20);
     char stem[400];
-    int64_t start_ms;
+    clock_t start;
 
     (void)state;
     memset(stem, 'k', sizeof(stem) - 1);
@@ -446,9 +446,9 @@ static void many_long_keys_take_no_time(void **state)
         add(&buf, "}");
     }
     add(&buf, "]");
-    start_ms = clm_clock_mono_ms();
+    start = clock(); /* of this process: others may keep it waiting */
     assert_int_equal(clm_json_check(clm_buf_str(&buf), buf.len, NULL), CLM_OK);
-    assert_true(clm_clock_mono_ms() - start_ms < 3000);
+    assert_true((clock() - start) / CLOCKS_PER_SEC < 3);
     clm_buf_done(&buf);
 }
 

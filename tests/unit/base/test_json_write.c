@@ -69,6 +69,31 @@ static void everything_is_printed_in_order(void **state)
         "\"copy\":{\"z\":3},\"nocopy\":null,\"take\":{\"z\":3}}");
 }
 
+/* What is printed can be read: digits alone beyond 2^53 could not. */
+static void large_numbers_have_an_exponent(void **state)
+{
+    static const struct {
+        double value;
+        const char *text;
+    } rows[] = {{33333333333333330.5, "{\"r\":3.3333333333333332e+16}"},
+                {-9007199254740994.0, "{\"r\":-9.0071992547409940e+15}"},
+                {1e16, "{\"r\":1e+16}"},
+                {0.1 + 0.2, "{\"r\":0.30000000000000004}"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct clm_json *root = clm_json_new_object();
+        struct clm_json *again = NULL;
+
+        clm_json_set_real(root, "r", rows[i].value);
+        assert_prints(root, false, rows[i].text);
+        assert_int_equal(
+            clm_json_parse(rows[i].text, strlen(rows[i].text), CLM_JSON_TEXT_MAX, &again, NULL),
+            CLM_OK);
+        clm_json_free(again);
+    }
+}
+
 static void pretty_is_indented_by_two(void **state)
 {
     struct clm_json *root = clm_json_new_object();
@@ -326,10 +351,79 @@ static void every_allocation_may_fail(void **state)
     cJSON_InitHooks(NULL);
 }
 
+/* Reads the tree instead of printing it: it must know itself that something is missing. */
+static enum clm_code build_and_read(void *arg, struct clm_err *err)
+{
+    struct clm_json *root = clm_json_new_object();
+    struct clm_json *copy = clm_json_new_object();
+    struct clm_json *array = clm_json_set_array(root, "a");
+    struct clm_json *gift = clm_json_new_object();
+    bool is_whole;
+
+    (void)arg;
+    clm_json_add_str(array, "one");
+    clm_json_set_int(clm_json_add_object(array), "deep", 1);
+    clm_json_set_str(gift, "k", "v");
+    clm_json_set_take(root, "gift", gift);
+    clm_json_set_copy(copy, "a", clm_json_get(root, "a"));
+    is_whole = clm_json_is_whole(root) && clm_json_is_whole(copy);
+    if (is_whole) {
+        assert_int_equal(clm_json_len(clm_json_get(copy, "a")), 2);
+        assert_string_equal(clm_json_text(clm_json_get(clm_json_get(root, "gift"), "k")), "v");
+    }
+    clm_json_free(root);
+    clm_json_free(copy);
+    return is_whole ? CLM_OK : clm_err_set(err, CLM_E_NOMEM, "tree");
+}
+
+static void a_tree_knows_that_something_is_missing(void **state)
+{
+    cJSON_Hooks hooks = {clm_torture_malloc, clm_torture_free};
+
+    (void)state;
+    assert_false(clm_json_is_whole(NULL));
+    cJSON_InitHooks(&hooks);
+    assert_true(clm_torture(build_and_read, NULL) > 15);
+    cJSON_InitHooks(NULL);
+}
+
+static void *no_memory(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+static void a_tree_without_memory_is_no_empty_tree(void **state)
+{
+    cJSON_Hooks hooks = {no_memory, free};
+    struct clm_json *object;
+    struct clm_json *array;
+
+    (void)state;
+    cJSON_InitHooks(&hooks);
+    object = clm_json_new_object();
+    array = clm_json_new_array();
+    cJSON_InitHooks(NULL);
+    assert_non_null(object);
+    clm_json_set_int(object, "k", 1);
+    clm_json_add_int(array, 1);
+    clm_json_remove(object, "k");
+    assert_null(clm_json_set_object(object, "k"));
+    assert_null(clm_json_edit(object, "k"));
+    assert_int_equal(clm_json_len(object) + clm_json_len(array), 0);
+    assert_false(clm_json_is_whole(object));
+    clm_json_free(array);
+    assert_refused(object, CLM_E_NOMEM, "out of memory for JSON to write");
+    object = clm_json_new_object();
+    clm_json_set_take(object, "lost", array);
+    assert_refused(object, CLM_E_NOMEM, "out of memory for JSON to write");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_is_printed_in_order),
+        cmocka_unit_test(large_numbers_have_an_exponent),
         cmocka_unit_test(pretty_is_indented_by_two),
         cmocka_unit_test(setting_again_replaces_in_place),
         cmocka_unit_test(strings_are_escaped),
@@ -342,6 +436,8 @@ int main(void)
         cmocka_unit_test(places_follow_copies_and_gifts),
         cmocka_unit_test(editing_reaches_into_a_tree),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(a_tree_knows_that_something_is_missing),
+        cmocka_unit_test(a_tree_without_memory_is_no_empty_tree),
     };
 
     return cmocka_run_group_tests_name("json_write", tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <wchar.h>
 
 #include "agent/base/str.h"
 #include "tests/support/torture.h"
@@ -246,9 +247,66 @@ static void every_allocation_may_fail(void **state)
     assert_int_equal(clm_torture(fill_lists, NULL), 20);
 }
 
+static void characters_that_steer_a_terminal_are_known(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_steering;
+    } cases[] = {
+        {"x", false},
+        {"\x1b", true},
+        {"\x7f", true},
+        {"\xc2\x80", true},
+        {"\xc2\x9f", true},
+        {"\xc2\xa0", false},
+        {"\xc3\x80", false},
+        {"\xe2\x80\xa7", false},
+        {"\xe2\x80\xa8", true}, /* the end of a line */
+        {"\xe2\x80\xae", true}, /* right to left from here */
+        {"\xe2\x80\xaf", false},
+        {"\xe2\x81\xa5", false},
+        {"\xe2\x81\xa6", true},
+        {"\xe2\x81\xa9", true},
+        {"\xe2\x81\xaa", false},
+        {"\xe2\x82\xac", false},
+        {"\xe3\x80\xa8", false},
+        {"\xf0\x9f\x98\x80", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        if (clm_str_is_steering(cases[i].text, strlen(cases[i].text)) != cases[i].is_steering) {
+            fail_msg("case %zu", i);
+        }
+    }
+}
+
+static void a_place_of_no_bytes_is_left_alone(void **state)
+{
+    char byte = 'x';
+
+    (void)state;
+    assert_int_equal(clm_str_copy(&byte, 0, "", NULL), CLM_E_LIMIT);
+    assert_int_equal(clm_str_fmt(&byte, 0, NULL, "%d", 1), CLM_E_LIMIT);
+    assert_int_equal(byte, 'x');
+}
+
+/* The locale of tests is "C": it has no euro sign. */
+static void a_text_that_cannot_be_formatted_is_refused(void **state)
+{
+    char text[8] = "old";
+
+    (void)state;
+    assert_int_equal(clm_str_fmt(text, sizeof(text), NULL, "%ls", L"\x20ac"), CLM_E_LIMIT);
+    assert_string_equal(text, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_place_of_no_bytes_is_left_alone),
+        cmocka_unit_test(a_text_that_cannot_be_formatted_is_refused),
+        cmocka_unit_test(characters_that_steer_a_terminal_are_known),
         cmocka_unit_test(copy_and_format_fit_or_leave_nothing),
         cmocka_unit_test(numbers_are_digits_within_a_range),
         cmocka_unit_test(starts_and_ends),

@@ -252,6 +252,30 @@ static void a_configuration_is_loaded_whole_or_not_at_all(void **state)
     assert_true(clm_torture(load_body, path) > 20);
 }
 
+/* Wherever the room ends: an error with a reason, and never half a page for a whole one. */
+static void a_page_that_does_not_fit_is_an_error(void **state)
+{
+    struct tree *tree = *state;
+    struct clm_config config;
+    struct clm_buf whole = CLM_BUF_INIT(CLM_DOC_MAX);
+
+    tree_file(tree, "clmbot.yaml",
+              "policy: {names: {allow: [a.example, b.example]}}\nscan: {kinds: [a, b]}\n");
+    must_load(tree, &config);
+    assert_int_equal(clm_config_show(&config, &whole, NULL), CLM_OK);
+    for (size_t max = 1; max <= whole.len; max++) {
+        struct clm_buf page = CLM_BUF_INIT(max);
+        struct clm_err err = {0};
+        enum clm_code code = clm_config_show(&config, &page, &err);
+
+        assert_int_equal(code, max < whole.len ? CLM_E_LIMIT : CLM_OK);
+        assert_int_equal(err.msg[0] == '\0', code == CLM_OK);
+        clm_buf_done(&page);
+    }
+    clm_buf_done(&whole);
+    clm_config_done(&config);
+}
+
 static void the_sample_shows_every_option(void **state)
 {
     struct clm_buf text = read_sample();
@@ -336,6 +360,7 @@ static void templates_of_all_files_are_joined_and_shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_page_that_does_not_fit_is_an_error),
         TEST(a_file_and_its_drop_ins_are_joined),
         TEST(faults_in_drop_ins_are_told_with_their_file),
         TEST(writable_files_are_refused_before_they_are_read),

@@ -111,6 +111,8 @@ static const struct {
      "f:1:18: unknown key 'alow' in 'policy.names'; did you mean 'allow'?"},
     {"xyzzy: 1\n", "f:1:1: unknown key 'xyzzy'; known are state_dir, run_dir, user, group, "
                    "control_plane, scan, policy, files, deploy, log"},
+    {"levellevellevellevellevellevellevellevellevellevellevellevellevellevel: 1\n",
+     "unknown key 'levellevellevellevellevel"},
     {"log: {colour: red}\n", "f:1:7: unknown key 'colour' in 'log'; known are level"},
     {"log.level: info\n", "f:1:1: unknown key 'log.level'"},
     {"'': 1\n", "f:1:1: unknown key ''"},
@@ -124,6 +126,8 @@ static const struct {
     {"state_dir: var\n", "f:1:12: 'state_dir': 'var' is not an absolute path"},
     {"state_dir: /a/../b\n", "'/a/../b' has an empty, '.' or '..' component"},
     {"state_dir: /a//b\n", "has an empty, '.' or '..' component"},
+    {"state_dir: /a/./b\n", "has an empty, '.' or '..' component"},
+    {"state_dir: /.\n", "has an empty, '.' or '..' component"},
     {"state_dir: /\n", "f:1:12: 'state_dir': the root directory is not possible here"},
     {"state_dir: \"/a\\nb\"\n", "'state_dir': must be printable ASCII"},
     {"state_dir: /\xc3\xbc\n", "'state_dir': must be printable ASCII"},
@@ -134,11 +138,15 @@ static const struct {
      "aaaaaaaaa\n",
      "f:1:10: 'run_dir': longer than 90 bytes"},
     {"user: Root\n", "f:1:7: 'user': 'Root' is not the name of a user or group"},
+    {"user: aaaaaaaaaabbbbbbbbbbccccccccccddd\n", "is not the name of a user or group"},
+    {"user: ''\n", "f:1:7: 'user': is empty"},
     {"user: -x\n", "is not the name of a user or group"},
     {"user: {a: b}\n", "f:1:7: 'user': must be a text, not a map"},
     {"control_plane: {proxy: 'socks://a'}\n",
      "f:1:24: 'control_plane.proxy': 'socks://a' is not of the form http://host:port"},
     {"control_plane: {proxy: 'http://u:p@a'}\n", "holds a user name or password"},
+    {"control_plane: {proxy: 'http://a b'}\n", "'http://a b' holds a space"},
+    {"control_plane: {proxy: 'https://u@a'}\n", "holds a user name or password"},
     {"control_plane: {poll_wait: 301}\n",
      "f:1:28: 'control_plane.poll_wait': 301 is out of range 0..300 s"},
     {"control_plane: {poll_wait: -1}\n", "must be a whole number of s without quotes, not '-1'"},
@@ -171,13 +179,27 @@ static const struct {
     {"policy: {targets: {allow: [nginx]}}\n",
      "f:1:28: 'policy.targets.allow': 'nginx' is not a target such as 'nginx:www.example.com' "
      "or 'nginx:*'"},
+    {"policy: {targets: {allow: ['nginx:']}}\n", "'nginx:' is not a target"},
+    {"policy: {targets: {allow: [':a']}}\n", "':a' is not a target"},
+    {"policy: {targets: {allow: ['']}}\n", "'policy.targets.allow': is empty"},
+    {"policy: {limits: {orders_per_day: x}}\n", "must be a whole number without quotes, not 'x'"},
     {"policy: {write_roots: [etc]}\n", "'policy.write_roots': 'etc' is not an absolute path"},
     {"policy: {webroots: [a]}\n",
      "f:1:20: 'policy.webroots': must be a map of names to absolute paths, not a list"},
     {"policy: {webroots: {A: /a}}\n", "f:1:24: 'policy.webroots': 'A' is not a name"},
+    {"policy: {webroots: {.a: /a}}\n", "'.a' is not a name"},
+    {"policy: {webroots: {'': /a}}\n", "'' is not a name"},
     {"policy: {webroots: {a: b}}\n", "f:1:24: 'policy.webroots': 'b' is not an absolute path"},
     {"policy: {webroots: {a: [b]}}\n", "f:1:24: 'policy.webroots': 'a' must be a text"},
     {"policy: {webroots: {a: }}\n", "'policy.webroots': 'a' must be a text"},
+    {"policy: {hooks: {a: {b: c}}}\n", "'policy.hooks': 'a': must be a list"},
+    {"policy: {hooks: {a: [b]}}\n", "is not the absolute path of a program"},
+    {"policy: {hooks: {a: [~]}}\n", "an element of a list must be a text or a map"},
+    {"policy: {hooks: {a: [{b: ~}]}}\n", "a member has no value"},
+    {"policy: {hooks: [a]}\n", "'policy.hooks': must be a map of names to maps, not a list"},
+    {"files: {a: [b]}\n", "'files': 'a': must be a map"},
+    {"files: {a: {outputs: [{b: c}]}}\n", "'files': 'a': "},
+    {"files: {'': {}}\n", "is not a name of a-z, 0-9 and ._-"},
     {"log: {level: verbose}\n", "f:1:14: 'log.level': 'verbose' is not one of error, warning, "
                                 "notice, info, debug"},
 };
@@ -195,6 +217,50 @@ static void bad_texts_are_refused_with_place_and_reason(void **state)
         }
         clm_config_done(&config);
     }
+}
+
+static void a_text_has_a_limit_in_bytes_and_a_target_too(void **state)
+{
+    static const struct {
+        const char *before;
+        size_t n;
+        const char *message;
+    } rows[] = {
+        {"state_dir: /", 4095, "must be printable ASCII of less than 4096 bytes"},
+        {"policy: {targets: {allow: ['nginx:", 1000, "is not a target"},
+        {"policy: {webroots: {'", 65, "is not a name"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        char text[5000];
+        struct clm_config config;
+        struct clm_err err = {0};
+        size_t len = strlen(rows[i].before);
+
+        memcpy(text, rows[i].before, len);
+        memset(text + len, 'a', rows[i].n);
+        strcpy(text + len + rows[i].n, i == 0 ? "\n" : i == 1 ? "']}}\n" : "': /a}}\n");
+        assert_int_equal(load_text(text, &config, &err), CLM_E_CONFIG);
+        assert_non_null(strstr(err.msg, rows[i].message));
+        clm_config_done(&config);
+    }
+}
+
+static void dots_that_lead_nowhere_else_are_names(void **state)
+{
+    struct clm_config config;
+
+    (void)state;
+    must_load("~\n", &config); /* nothing is set */
+    clm_config_done(&config);
+    must_load("state_dir: /.a/..b/...\nrun_dir: /a/b.\n"
+              "control_plane: {proxy: 'https://proxy.example.com'}\n"
+              "policy: {ca_bundle: '', hooks: {a.b-c: [/bin/true, x]}}\n",
+              &config);
+    assert_string_equal(config.state_dir, "/.a/..b/...");
+    assert_string_equal(config.control_plane.proxy, "https://proxy.example.com");
+    clm_config_done(&config);
 }
 
 static void later_files_add_to_lists_and_maps(void **state)
@@ -244,6 +310,8 @@ int main(void)
         cmocka_unit_test(every_type_is_read),
         cmocka_unit_test(an_empty_list_is_empty_and_not_the_default),
         cmocka_unit_test(bad_texts_are_refused_with_place_and_reason),
+        cmocka_unit_test(a_text_has_a_limit_in_bytes_and_a_target_too),
+        cmocka_unit_test(dots_that_lead_nowhere_else_are_names),
         cmocka_unit_test(later_files_add_to_lists_and_maps),
         cmocka_unit_test(a_scalar_is_set_in_one_file_only),
     };

@@ -6,11 +6,42 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <yaml.h>
+
+#include "agent/base/crc32c.h"
 #include "config/yaml.h"
+
+/* How libyaml's calls end: as they do, if is_set is not. */
+static struct {
+    bool is_set;
+    bool has_parser;
+    yaml_error_type_t error;
+} fault;
+
+int __real_yaml_parser_initialize(yaml_parser_t *parser);
+int __wrap_yaml_parser_initialize(yaml_parser_t *parser);
+int __real_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event);
+int __wrap_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event);
+
+int __wrap_yaml_parser_initialize(yaml_parser_t *parser)
+{
+    return fault.is_set && !fault.has_parser ? 0 : __real_yaml_parser_initialize(parser);
+}
+
+int __wrap_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event)
+{
+    if (!fault.is_set) {
+        return __real_yaml_parser_parse(parser, event);
+    }
+    parser->error = fault.error;
+    parser->problem = NULL;
+    return 0;
+}
 
 static struct clm_yaml *read_text(const char *text)
 {
@@ -212,6 +243,68 @@ static void sizes_have_limits(void **state)
     assert_string_equal(err.msg, "f:1:4: text of more than 4096 bytes");
 }
 
+static void keys_have_a_limit(void **state)
+{
+    static char text[CLM_YAML_TEXT_MAX];
+    struct clm_yaml *root = NULL;
+    struct clm_err err = {0};
+    size_t len = 0;
+
+    (void)state;
+    for (int i = 0; i < CLM_YAML_KEYS_MAX; i++) {
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "k%d: 1\n", i);
+    }
+    assert_int_equal(clm_yaml_parse("f", text, len, &root, &err), CLM_OK);
+    clm_yaml_free(root);
+    root = NULL;
+    len += (size_t)snprintf(text + len, sizeof(text) - len, "z: 1\n");
+    assert_int_equal(clm_yaml_parse("f", text, len, &root, &err), CLM_E_CONFIG);
+    assert_string_equal(err.msg, "f:1001:1: more than 1000 keys");
+}
+
+static void keys_with_one_checksum_are_two_keys(void **state)
+{
+    static const char text[] = "qcjv: 1\nqvvbbcd: 2\n";
+    struct clm_yaml *root = read_text(text);
+
+    (void)state;
+    assert_int_equal(clm_crc32c(0, "qcjv", 4), clm_crc32c(0, "qvvbbcd", 7));
+    assert_string_equal(clm_yaml_key(clm_yaml_first(root)), "qcjv");
+    assert_string_equal(clm_yaml_key(clm_yaml_next(clm_yaml_first(root))), "qvvbbcd");
+    clm_yaml_free(root);
+}
+
+static void failures_of_libyaml_are_told(void **state)
+{
+    static const struct {
+        bool has_parser;
+        yaml_error_type_t error;
+        enum clm_code code;
+        const char *says;
+    } cases[] = {
+        {false, YAML_NO_ERROR, CLM_E_NOMEM, ""},
+        {true, YAML_MEMORY_ERROR, CLM_E_NOMEM, ""},
+        {true, YAML_READER_ERROR, CLM_E_CONFIG, "f: byte 1: unreadable"},
+        {true, YAML_SCANNER_ERROR, CLM_E_CONFIG, "f:1:1: not YAML"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        struct clm_yaml *root = NULL;
+        struct clm_err err = {0};
+
+        fault.is_set = true;
+        fault.has_parser = cases[i].has_parser;
+        fault.error = cases[i].error;
+        enum clm_code code = clm_yaml_parse("f", "a: 1", 4, &root, &err);
+        fault.is_set = false;
+        assert_int_equal(code, cases[i].code);
+        assert_null(root);
+        assert_string_not_equal(err.msg, "");
+        assert_non_null(strstr(err.msg, cases[i].says));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +315,9 @@ int main(void)
         cmocka_unit_test(depth_ends_at_sixteen),
         cmocka_unit_test(a_flood_of_brackets_costs_nothing),
         cmocka_unit_test(sizes_have_limits),
+        cmocka_unit_test(keys_have_a_limit),
+        cmocka_unit_test(keys_with_one_checksum_are_two_keys),
+        cmocka_unit_test(failures_of_libyaml_are_told),
     };
 
     return cmocka_run_group_tests_name("yaml", tests, NULL, NULL);

@@ -12,7 +12,7 @@
 
 #include "agent/base/fs.h"
 
-void plane_open(struct plane *plane, int64_t now_s)
+static void open_with(struct plane *plane, int64_t now_s, bool on_disk)
 {
     struct clm_err err = {0};
 
@@ -20,7 +20,7 @@ void plane_open(struct plane *plane, int64_t now_s)
     assert_non_null(mkdtemp(plane->dir));
     assert_int_equal(clm_cp_conf_init(&plane->conf, &err), CLM_OK);
     assert_int_equal(clm_cp_pki_open(plane->dir, now_s, &plane->pki, &err), CLM_OK);
-    assert_int_equal(clm_cp_db_open("", &plane->db, &err), CLM_OK);
+    assert_int_equal(clm_cp_db_open(on_disk ? plane->dir : "", &plane->db, &err), CLM_OK);
     plane->tx = (struct clm_cp_tx){.db = plane->db, .conf = &plane->conf, .pki = plane->pki};
     assert_int_equal(clm_cp_tx_begin(&plane->tx, true, &err), CLM_OK);
     plane->tx.now_s = now_s;
@@ -33,6 +33,17 @@ void plane_open(struct plane *plane, int64_t now_s)
                        " 'tok', 'enr', '', '', 0)",
                        CLM_SQL(clm_sql_text(TEST_AGENT))),
         CLM_OK);
+}
+
+void plane_open(struct plane *plane, int64_t now_s)
+{
+    open_with(plane, now_s, false);
+}
+
+void plane_open_on_disk(struct plane *plane, int64_t now_s)
+{
+    open_with(plane, now_s, true);
+    assert_int_equal(clm_cp_tx_commit(&plane->tx, NULL), CLM_OK);
 }
 
 void plane_close(struct plane *plane)

@@ -17,6 +17,8 @@ struct plane {
 
 /* A transaction is open, at now_s; there is one active agent, TEST_AGENT. Asserts. */
 void plane_open(struct plane *plane, int64_t now_s);
+/* The database is a file in dir, which others may open, too; no transaction is open. */
+void plane_open_on_disk(struct plane *plane, int64_t now_s);
 void plane_close(struct plane *plane);
 
 #endif

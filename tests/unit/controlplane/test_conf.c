@@ -120,7 +120,26 @@ static void bad_files_are_refused_with_the_place(void **state)
         {"{\"connectors\": [{\"name\": \"a\", \"type\": \"acme\", \"directory\": \"https://x\","
          " \"contact\": [1]}]}",
          "contact"},
+        {"{\"connectors\": [{\"name\": \"a\", \"type\": \"acme\", \"directory\": \"https://x\","
+         " \"contact\": \"mailto:x@example.com\"}]}",
+         "contact"},
+        {"{\"connectors\": [{\"name\": \"a\", \"type\": \"acme\", \"directory\": \"https://x\","
+         " \"ca_file\": 1}]}",
+         "ca_file"},
+        {"{\"connectors\": [{\"name\": \"a\", \"type\": \"acme\", \"directory\": \"https://x\","
+         " \"ca_file\": \"/nonexistent\"}]}",
+         "/nonexistent"},
+        {"{\"connectors\": [{\"name\": \"a\", \"type\": \"acme\", \"directory\": \"http://x\"}]}",
+         "https://"},
+        {"{\"connectors\": [{\"name\": \"a\", \"type\": \"acme\", \"days\": 1}]}", "days"},
+        {"{\"connectors\": [{\"name\": \"a\", \"type\": \"magic\"}]}", "'builtin' or 'acme'"},
+        {"{\"connectors\": [{\"name\": \"a\", \"type\": \"builtin\", \"dcv\": 1}]}", "dcv"},
+        {"{\"connectors\": [{\"name\": \"a\", \"type\": \"builtin\", \"resolve\": 1}]}", "resolve"},
+        {"{\"connectors\": [{\"name\": \"a\", \"type\": \"builtin\"},"
+         " {\"name\": \"a\", \"type\": \"builtin\"}]}",
+         "once"},
         {"{\"default_connector\": \"none\"}", "none"},
+        {"{\"default_connector\": 1}", "default_connector"},
     };
 
     (void)state;
@@ -138,6 +157,15 @@ static void bad_files_are_refused_with_the_place(void **state)
     }
 }
 
+static void nobody_has_to_ask_why(void **state)
+{
+    struct clm_cp_conf conf;
+
+    (void)state;
+    assert_int_equal(load("{\"x\": 1}", &conf, NULL), CLM_E_CONFIG);
+    clm_cp_conf_done(&conf);
+}
+
 int main(void)
 {
 #define FILE_TEST(f) cmocka_unit_test_setup_teardown(f, make_path, remove_path)
@@ -146,6 +174,7 @@ int main(void)
         FILE_TEST(a_file_replaces_the_connectors),
         FILE_TEST(the_first_connector_is_the_default),
         FILE_TEST(bad_files_are_refused_with_the_place),
+        FILE_TEST(nobody_has_to_ask_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

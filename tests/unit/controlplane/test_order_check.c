@@ -155,6 +155,7 @@ static void the_mode_says_what_the_host_may_add(void **state)
     } rows[] = {
         {NULL, NULL, "san-extra subject eku key-type "},
         {NULL, "{\"O\":\"Org\"}", "san-extra eku key-type "},
+        {NULL, "{\"O\":[1]}", "san-extra subject eku key-type "}, /* a damaged database */
         {"{\"mode\":\"template\",\"subject\":{\"o\":\"Org\"},\"sans\":{\"email\":"
          "[\"a@example.com\"]},\"eku\":[\"server\",\"client\"]}",
          NULL, "key-type "},

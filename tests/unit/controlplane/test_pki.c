@@ -14,6 +14,7 @@
 #include "agent/base/fs.h"
 #include "agent/crypto/jws.h"
 #include "controlplane/pki.h"
+#include "tests/support/pair.h"
 #include "tests/unit/controlplane/plane.h"
 
 #define NOW 1795225945
@@ -46,7 +47,7 @@ static void keys_are_made_once_and_kept(void **state)
     clm_cp_pki_pin(again, second);
     assert_string_equal(first, second);
     assert_string_equal(again->jobs_kid, "jobs-2026-11");
-    assert_true(clm_cert_matches_key(again->agent_ca.cert, 0, plane.pki->agent_ca.key));
+    assert_true(is_pair(again->agent_ca.cert, 0, plane.pki->agent_ca.key));
 }
 
 static void a_certificate_lost_in_a_crash_is_made_again(void **state)
@@ -58,7 +59,7 @@ static void a_certificate_lost_in_a_crash_is_made_again(void **state)
     (void)snprintf(path, sizeof(path), "%s/agent-ca.pem", plane.dir);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(clm_cp_pki_open(plane.dir, NOW, &again, NULL), CLM_OK);
-    assert_true(clm_cert_matches_key(again->agent_ca.cert, 0, plane.pki->agent_ca.key));
+    assert_true(is_pair(again->agent_ca.cert, 0, plane.pki->agent_ca.key));
 }
 
 static void files_that_do_not_fit_are_refused(void **state)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "controlplane/sock.h"
@@ -32,6 +33,9 @@ static void addresses_that_can_be_listened_on(void **state)
     }
 }
 
+/* longer than any host that is looked at */
+#define LONG_HOST "00000000000000000000000000000000000000000000000000000000000000000000000"
+
 static void what_is_no_address(void **state)
 {
     static const char *const bad[] = {"",
@@ -45,6 +49,9 @@ static void what_is_no_address(void **state)
                                       "::1:1",
                                       "[]:1",
                                       "[1.2.3.4]:1",
+                                      "[:1",
+                                      "[::1:",
+                                      LONG_HOST ":1",
                                       "localhost:1",
                                       "127.0.0.1:65536",
                                       "127.0.0.1:-1",
@@ -88,6 +95,19 @@ static void loopback_is_told_from_the_rest(void **state)
     assert_false(clm_cp_sock_is_loopback("[::]:80"));
     assert_false(clm_cp_sock_is_loopback("192.0.2.1:80"));
     assert_false(clm_cp_sock_is_loopback("[2001:db8::1]:80"));
+    assert_false(clm_cp_sock_is_loopback("[0:0:1::1]:80"));
+    assert_false(clm_cp_sock_is_loopback("[::1:0:1]:80"));
+    assert_false(clm_cp_sock_is_loopback("[::2]:80"));
+}
+
+static void an_address_without_a_number_has_no_text(void **state)
+{
+    const struct sockaddr local = {.sa_family = AF_UNIX};
+    char text[64] = "?";
+
+    (void)state;
+    clm_cp_sock_text(&local, text, sizeof(text));
+    assert_string_equal(text, "");
 }
 
 int main(void)
@@ -97,6 +117,7 @@ int main(void)
         cmocka_unit_test(what_is_no_address),
         cmocka_unit_test(a_taken_port_is_an_error_that_names_it),
         cmocka_unit_test(loopback_is_told_from_the_rest),
+        cmocka_unit_test(an_address_without_a_number_has_no_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -240,6 +240,44 @@ static void names_alone_make_the_san_critical(void **state)
     made_done(&ca);
 }
 
+/* An empty text is no subject, either: then the names carry it, and are critical (RFC 5280 4.2.1.6). */
+static void a_subject_of_empty_texts_is_none(void **state)
+{
+    static const struct {
+        const char *common_name;
+        const char *organization;
+        bool is_critical;
+    } rows[] = {
+        {NULL, NULL, true},         {"", "", true}, {"", "Org", false}, {NULL, "Org", false},
+        {"a.example", NULL, false},
+    };
+    struct clm_rng *rng = clm_test_ca_rng(*state);
+    CLM_CLEANUP(clm_names_done) struct clm_names names = {.dns = {NULL, 0}};
+    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+
+    clm_test_names("a.example", &names);
+    assert_int_equal(clm_key_generate(rng, CLM_KEY_EC_P256, &key, NULL), CLM_OK);
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(10000);
+        const struct clm_ca_issue issue = {.common_name = rows[i].common_name,
+                                           .organization = rows[i].organization,
+                                           .names = &names,
+                                           .not_before_s = 1000,
+                                           .not_after_s = 2000000000,
+                                           .eku_server = true};
+        struct oracle o;
+
+        assert_int_equal(clm_ca_self_signed(rng, key, &issue, &pem, NULL), CLM_OK);
+        oracle_init(&o);
+        assert_int_equal(oracle_run(&o, "x509", "-noout", "-text", "-in",
+                                    oracle_put(&o, "c.pem", pem.data, pem.len), NULL),
+                         0);
+        assert_int_equal(strstr(clm_buf_str(&o.out), "Alternative Name: critical") != NULL,
+                         rows[i].is_critical);
+        oracle_done(&o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +286,7 @@ int main(void)
         cmocka_unit_test(serials_are_long_and_differ),
         cmocka_unit_test(impossible_wishes_are_refused),
         cmocka_unit_test(names_alone_make_the_san_critical),
+        cmocka_unit_test(a_subject_of_empty_texts_is_none),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

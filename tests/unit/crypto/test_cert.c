@@ -10,6 +10,7 @@
 
 #include "agent/crypto/cert.h"
 #include "tests/support/certs.h"
+#include "tests/support/pair.h"
 #include "tests/unit/crypto/oracle.h"
 #include "tests/unit/crypto/rfc7515_key.h"
 
@@ -153,8 +154,8 @@ static void text_of_every_kind_around_is_skipped(void **state)
     assert_int_equal(clm_cert_chain_count(chain), 2);
     assert_non_null(clm_cert_chain_der(chain, 1, &len));
     assert_in_range(len, 300, 1000);
-    assert_true(clm_cert_matches_key(chain, 0, leaf.key));
-    assert_false(clm_cert_matches_key(chain, 1, leaf.key));
+    assert_true(is_pair(chain, 0, leaf.key));
+    assert_false(is_pair(chain, 1, leaf.key));
     clm_test_leaf_done(&leaf);
 }
 
@@ -169,8 +170,8 @@ static void key_of_another_kind_does_not_match(void **state)
     assert_int_equal(clm_key_generate(clm_test_ca_rng(*state), CLM_KEY_RSA_2048, &rsa, NULL),
                      CLM_OK);
     assert_int_equal(clm_key_from_pem(RFC7515_PEM, strlen(RFC7515_PEM), &ec, NULL), CLM_OK);
-    assert_false(clm_cert_matches_key(chain, 0, rsa));
-    assert_false(clm_cert_matches_key(chain, 0, ec));
+    assert_false(is_pair(chain, 0, rsa));
+    assert_false(is_pair(chain, 0, ec));
 }
 
 static void more_than_ten_are_refused(void **state)

@@ -124,20 +124,67 @@ static void bare_request_has_no_names(void **state)
     assert_false(info.must_staple);
 }
 
+/* Each extension alone is asked for; lists without members are none. */
+static void each_wish_stands_alone(void **state)
+{
+    struct world *w = *state;
+    char *email[] = {(char[]){"ca@a.example"}};
+    char *uri[] = {(char[]){"spiffe://a.example/x"}};
+    const struct clm_strs none = {NULL, 0};
+    const struct clm_strs emails = {email, 1};
+    const struct clm_strs uris = {uri, 1};
+    const struct clm_names no_names = {.dns = {NULL, 0}};
+    const struct clm_csr_request cases[] = {
+        {.names = &no_names, .emails = &none, .uris = &none},
+        {.names = &no_names, .emails = &emails},
+        {.emails = &none, .uris = &uris},
+        {.must_staple = true},
+        {.eku_server = true},
+        {.eku_client = true},
+    };
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
+        CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info info = {.must_staple = false};
+
+        assert_int_equal(clm_csr_build(w->rng, w->key, &cases[i], &der, NULL), CLM_OK);
+        assert_int_equal(clm_csr_parse(der.data, der.len, &info, NULL), CLM_OK);
+        assert_int_equal(info.names.dns.n + info.names.ip.n, 0);
+        assert_int_equal(info.emails.n, i == 1);
+        assert_int_equal(info.uris.n, i == 2);
+        assert_int_equal(info.must_staple, i == 3);
+        assert_int_equal(info.eku_server, i == 4);
+        assert_int_equal(info.eku_client, i == 5);
+    }
+}
+
 static void bad_subject_and_names_are_refused(void **state)
 {
+    static char long_uri[2100];
     struct world *w = *state;
     char *bad_ip[] = {(char[]){"300.1.1.1"}};
     char *bad_dns[] = {(char[]){"k\xc3\xb6ln.example"}};
     struct clm_names ips = {.ip = {bad_ip, 1}};
     struct clm_names dns = {.dns = {bad_dns, 1}};
+    char *bad_uris[][1] = {{(char[]){""}}, {long_uri}, {(char[]){"urn:\n"}}};
+    const struct clm_strs uris[] = {{bad_uris[0], 1}, {bad_uris[1], 1}, {bad_uris[2], 1}};
     const struct clm_csr_request cases[] = {
+        {.uris = &uris[0]},
+        {.uris = &uris[1]},
+        {.uris = &uris[2]},
+        {.country = "d"},
+        {.country = "dE"},
+        {.country = "{E"},
+        {.country = "De"},
+        {.country = "D{"},
+        {.country = "D1"},
         {.country = "Germany"},
         {.names = &ips},
         {.names = &dns},
         {.common_name = "a name of the subject that is clearly longer than the sixty-four allowed"},
     };
 
+    memset(long_uri, 'u', sizeof(long_uri) - 1);
     for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
         CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
         struct clm_err err = {0};
@@ -273,6 +320,73 @@ static void pem_form_is_read_with_both_labels(void **state)
     assert_int_equal(clm_csr_from_pem("x", 1, &pem, NULL), CLM_E_NOTFOUND);
 }
 
+/* Texts that people paste: the label alone says what they are. */
+static void a_text_must_be_one_request_and_nothing_else(void **state)
+{
+    static const struct {
+        const char *text; /* %s: a request */
+        const char *msg;  /* "": it is good */
+    } rows[] = {
+        {"%s", ""},
+        {"words around\n%s\nit", ""},
+        {"%s%s", "certificate request: the text holds more than one request"},
+        {"nothing", "certificate request: the text holds no request in PEM"},
+        {"", "certificate request: the text holds no request in PEM"},
+        {"%s-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n",
+         "certificate request: the text holds a private key, which must never leave its host"},
+        {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n%s",
+         "certificate request: the text holds a certificate, not only a request"},
+        {"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+         "certificate request: the text holds something else, not only a request"},
+        {"-----BEGIN CERTIFICATE REQUEST-----\n!\n-----END CERTIFICATE REQUEST-----\n",
+         "certificate request: "},
+        {"-----BEGIN NEW CERTIFICATE REQUEST-----\nAAAA\n-----END NEW CERTIFICATE REQUEST-----\n",
+         "certificate request"},
+        {"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n", "certificate request: "},
+    };
+    struct world *w = *state;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf made = CLM_BUF_INIT(CLM_CSR_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(65536);
+    const struct clm_csr_request request = {.common_name = "a.example"};
+
+    assert_int_equal(clm_csr_build(w->rng, w->key, &request, &made, NULL), CLM_OK);
+    assert_int_equal(clm_csr_to_pem(made.data, made.len, &pem, NULL), CLM_OK);
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(65536);
+        CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
+        CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info info = {.must_staple = false};
+        struct clm_err err = {.code = CLM_OK};
+
+        for (const char *p = rows[i].text; *p != '\0'; p++) {
+            bool is_request = p[0] == '%';
+
+            assert_int_equal(clm_buf_add(&text, is_request ? clm_buf_str(&pem) : p,
+                                         is_request ? pem.len : 1, NULL),
+                             CLM_OK);
+            p += is_request;
+        }
+        enum clm_code code = clm_csr_from_text(clm_buf_str(&text), &der, &info, &err);
+        if ((code == CLM_OK) != (rows[i].msg[0] == '\0') || strstr(err.msg, rows[i].msg) == NULL) {
+            fail_msg("row %zu: %s: %s", i, clm_code_name(code), err.msg);
+        }
+    }
+}
+
+static void a_text_has_a_limit(void **state)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(10000000);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
+    CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info info = {.must_staple = false};
+    struct clm_err err = {.code = CLM_OK};
+
+    (void)state;
+    for (int i = 0; i < 1000000; i++) {
+        assert_int_equal(clm_buf_add(&text, "t", 1, NULL), CLM_OK);
+    }
+    assert_int_equal(clm_csr_from_text(clm_buf_str(&text), &der, &info, &err), CLM_E_LIMIT);
+    assert_non_null(strstr(err.msg, "certificate request: longer than "));
+}
+
 static void hash_names_are_one_to_one(void **state)
 {
     enum clm_hash hash = CLM_HASH_SHA512;
@@ -312,12 +426,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_request_comes_back_and_openssl_agrees),
         cmocka_unit_test(bare_request_has_no_names),
+        cmocka_unit_test(each_wish_stands_alone),
         cmocka_unit_test(bad_subject_and_names_are_refused),
         cmocka_unit_test(any_changed_byte_breaks_it),
         cmocka_unit_test(bytes_behind_and_oversize_are_refused),
         cmocka_unit_test(request_of_a_stolen_public_key_is_refused),
         cmocka_unit_test(names_that_are_none_are_refused),
         cmocka_unit_test(pem_form_is_read_with_both_labels),
+        cmocka_unit_test(a_text_must_be_one_request_and_nothing_else),
+        cmocka_unit_test(a_text_has_a_limit),
         cmocka_unit_test(hash_names_are_one_to_one),
         cmocka_unit_test(no_memory_is_reported),
     };

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/crypto/ca.h"
@@ -16,7 +17,8 @@
 #include "tests/support/torture.h"
 #include "tests/unit/crypto/oracle.h"
 
-#define NOW_S 1795312800
+#define NOW_S     1795312800
+#define EACH_TOLD 10 /* names of a kind that are told one by one */
 
 struct world {
     struct clm_rng *rng;
@@ -155,17 +157,17 @@ static void old_encodings_of_text_become_utf8(void **state)
 
 static void openssl_reads_the_challenge_password(void **state)
 {
+    static char long_password[257];
     static const struct {
         const char *password;
         bool is_good;
     } rows[] = {
-        {"Sesame 1+1=2", true},
-        {"\xc3\xb6\xc3\xa4 $%", true},
-        {"", false},
-        {"bad \xff", false},
+        {"Sesame 1+1=2", true}, {"\xc3\xb6\xc3\xa4 $%", true}, {"", false},
+        {"bad \xff", false},    {long_password, false},
     };
     struct world *w = *state;
 
+    memset(long_password, 'p', sizeof(long_password) - 1);
     for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
         CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(512);
         CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
@@ -253,6 +255,142 @@ static void drop_all(struct clm_ca_issue *issue)
     issue->must_staple = false;
 }
 
+/* Of a server that asked for little. */
+static void add_all(struct clm_ca_issue *issue)
+{
+    static char uri[] = "spiffe://a.example/x";
+    static char *uris_v[] = {uri};
+    static const struct clm_strs uris = {uris_v, 1};
+    static char dns[EACH_TOLD + 3][16];
+    static char *dns_v[EACH_TOLD + 3];
+    static struct clm_names names;
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(dns); i++) {
+        (void)snprintf(dns[i], sizeof(dns[i]), "n%zu.example", i);
+        dns_v[i] = dns[i];
+    }
+    names.dns = (struct clm_strs){dns_v, CLM_ARRAY_LEN(dns)};
+    issue->names = &names;
+    issue->uris = &uris;
+    issue->eku_server = false;
+    issue->eku_client = false;
+}
+
+static void many_names_are_counted(void **state)
+{
+    char text[4096];
+
+    compare(*state, add_all, text, sizeof(text));
+    assert_non_null(
+        strstr(text, "the CA added the name 'n9.example'\nthe CA added the name 3 more\n"));
+    assert_non_null(strstr(text, "the CA added the URI 'spiffe://a.example/x'\n"));
+    assert_non_null(strstr(text, "the CA dropped the purpose 'server'\n"
+                                 "the CA dropped the purpose 'client'\n"));
+}
+
+/* The certificate has more than was asked for; of many units the first ones are named. */
+static void what_a_ca_adds_is_told(void **state)
+{
+    static char units[6][65];
+    static char *units_v[6];
+    struct world *w = *state;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(65536);
+    CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info info = {.must_staple = false};
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
+    CLM_CLEANUP(clm_strs_done) struct clm_strs out = {NULL, 0};
+    CLM_CLEANUP(clm_names_done) struct clm_names names = {.dns = {NULL, 0}};
+    const struct clm_csr_request request = {.names = &names};
+    struct clm_subject subject = {.field = {{NULL, 0}}};
+    const struct clm_ca_issue issue = {.subject = &subject,
+                                       .names = &names,
+                                       .not_before_s = NOW_S,
+                                       .not_after_s = NOW_S + 1000,
+                                       .must_staple = true,
+                                       .eku_client = true};
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(units); i++) {
+        memset(units[i], 'a' + (int)i, sizeof(units[i]) - 1);
+        units_v[i] = units[i];
+    }
+    subject.field[CLM_SUBJECT_OU] = (struct clm_strs){units_v, CLM_ARRAY_LEN(units)};
+    clm_test_names("a.example", &names);
+    assert_int_equal(clm_csr_build(w->rng, w->key, &request, &der, NULL), CLM_OK);
+    assert_int_equal(clm_csr_parse(der.data, der.len, &info, NULL), CLM_OK);
+    assert_int_equal(clm_ca_self_signed(w->rng, w->key, &issue, &pem, NULL), CLM_OK);
+    assert_int_equal(clm_cert_chain_from_pem(pem.data, pem.len, &chain, NULL), CLM_OK);
+    assert_int_equal(clm_csr_compare(&info, chain, &out, NULL), CLM_OK);
+    assert_int_equal(out.n, 3);
+    assert_memory_equal(out.v[0], "the CA added OU 'aaa", 20);
+    assert_non_null(strstr(out.v[0], "', 'bbb"));
+    assert_null(strstr(out.v[0], "ddd"));
+    assert_string_equal(out.v[1], "the CA added the purpose 'client'");
+    assert_string_equal(out.v[2], "the CA added must-staple: the server must staple OCSP answers");
+}
+
+static void one_unit_for_another_is_a_change(void **state)
+{
+    CLM_CLEANUP(clm_cert_chain_free_p)
+    struct clm_cert_chain *chain =
+        foreign(*state, "CN=a.example\n0.OU=Web\n1.OU=Ops", "subjectAltName=DNS:a.example", "ec");
+    struct world *w = *state;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_INIT(CLM_CSR_MAX);
+    CLM_CLEANUP(clm_csr_info_done) struct clm_csr_info info = {.must_staple = false};
+    CLM_CLEANUP(clm_strs_done) struct clm_strs out = {NULL, 0};
+    CLM_CLEANUP(clm_names_done) struct clm_names names = {.dns = {NULL, 0}};
+    char *units[] = {(char[]){"Web"}, (char[]){"Lab"}};
+    const struct clm_strs ous = {units, 2};
+    const struct clm_csr_request request = {
+        .common_name = "a.example", .ous = &ous, .names = &names};
+
+    clm_test_names("a.example", &names);
+    assert_int_equal(clm_csr_build(w->rng, w->key, &request, &der, NULL), CLM_OK);
+    assert_int_equal(clm_csr_parse(der.data, der.len, &info, NULL), CLM_OK);
+    assert_int_equal(clm_csr_compare(&info, chain, &out, NULL), CLM_OK);
+    assert_string_equal(out.v[0], "the CA changed OU from 'Web', 'Lab' to 'Web', 'Ops'");
+}
+
+/* What a request of ours cannot repeat, and what it asks for then. */
+static void old_and_odd_certificates_are_taken_over(void **state)
+{
+    struct world *w = *state;
+    CLM_CLEANUP(clm_cert_chain_free_p)
+    struct clm_cert_chain *by_address =
+        foreign(w, "CN=192.0.2.7", "basicConstraints=CA:FALSE", "rsa");
+    CLM_CLEANUP(clm_cert_chain_free_p)
+    struct clm_cert_chain *odd = foreign(
+        w, "CN=a.example", "subjectAltName=RID:1.2.3.4\nextendedKeyUsage=clientAuth", "rsa");
+    CLM_CLEANUP(clm_holder_done) struct clm_holder holder = {.has_eku = false};
+    CLM_CLEANUP(clm_holder_done) struct clm_holder other = {.has_eku = false};
+
+    assert_int_equal(clm_holder_from_cert(by_address, 0, &holder, NULL), CLM_OK);
+    assert_int_equal(holder.sans.names.ip.n, 1);
+    assert_string_equal(holder.sans.names.ip.v[0], "192.0.2.7");
+    assert_true(clm_csr_request_from_holder(&holder).eku_server); /* nothing said: as always */
+    assert_int_equal(clm_holder_from_cert(odd, 0, &other, NULL), CLM_OK);
+    assert_int_equal(other.left_out.n, 1);
+    assert_string_equal(other.left_out.v[0], "a subject alternative name of another kind");
+    assert_false(clm_csr_request_from_holder(&other).eku_server);
+    assert_true(clm_csr_request_from_holder(&other).eku_client);
+}
+
+static void sha1_is_not_repeated(void **state)
+{
+    struct world *w = *state;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(65536);
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
+    CLM_CLEANUP(clm_holder_done) struct clm_holder holder = {.has_eku = false};
+
+    assert_int_equal(oracle_run(&w->oracle, "req", "-x509", "-nodes", "-newkey", "rsa:2048",
+                                "-keyout", "/dev/null", "-sha1", "-subj", "/CN=a.example", "-out",
+                                oracle_put(&w->oracle, "s.pem", "", 0), NULL),
+                     0);
+    oracle_get(&w->oracle, "s.pem", &pem);
+    assert_int_equal(clm_cert_chain_from_pem(pem.data, pem.len, &chain, NULL), CLM_OK);
+    assert_int_equal(clm_holder_from_cert(chain, 0, &holder, NULL), CLM_OK);
+    assert_int_equal(holder.hash, CLM_HASH_SHA256);
+}
+
 static void each_change_is_a_sentence(void **state)
 {
     char text[4096];
@@ -305,6 +443,50 @@ static void a_chain_ends_at_an_anchor_or_not(void **state)
     assert_int_equal(clm_cert_gate_anchor(&bundle, "text", 4, NOW_S, 0, &err), CLM_E_NOTFOUND);
 }
 
+static void a_file_of_anchors_may_hold_other_things(void **state)
+{
+    static const struct {
+        const char *first; /* in front of the root */
+        enum clm_code code;
+    } rows[] = {
+        {"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", CLM_OK},
+        {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", CLM_E_PARSE},
+        {"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", CLM_E_PARSE},
+        {"-----BEGIN CERTIFICATE-----\nAAAA\n", CLM_E_PARSE},
+    };
+    CLM_CLEANUP(clm_test_ca_free_p) struct clm_test_ca *ca = clm_test_ca_new(NOW_S);
+    CLM_CLEANUP(clm_test_leaf_done) struct clm_test_leaf leaf = {.key = NULL};
+    CLM_CLEANUP(clm_bundle_done) struct clm_bundle bundle = CLM_BUNDLE_INIT;
+
+    (void)state;
+    clm_test_leaf_make(ca, "a.example", CLM_TEST_GOOD, &leaf);
+    clm_test_leaf_bundle(&leaf, &bundle);
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf file = CLM_BUF_INIT(65536);
+        struct clm_err err = {.code = CLM_OK};
+
+        assert_int_equal(clm_buf_add_str(&file, rows[i].first, NULL), CLM_OK);
+        assert_int_equal(clm_buf_add_str(&file, clm_test_ca_root_pem(ca), NULL), CLM_OK);
+        enum clm_code code = clm_cert_gate_anchor(&bundle, file.data, file.len, NOW_S, 0, &err);
+        if (code != rows[i].code) {
+            fail_msg("row %zu: %s: %s", i, clm_code_name(code), err.msg);
+        }
+    }
+}
+
+static void a_bundle_that_is_none_has_no_anchor(void **state)
+{
+    struct clm_bundle bundle = CLM_BUNDLE_INIT;
+    struct clm_err err = {.code = CLM_OK};
+
+    (void)state;
+    assert_int_not_equal(clm_cert_gate_anchor(&bundle, "text", 4, NOW_S, 0, &err), CLM_OK);
+    assert_int_equal(clm_buf_add_str(&bundle.leaf_pem, "no certificate", NULL), CLM_OK);
+    assert_int_not_equal(clm_cert_gate_anchor(&bundle, "text", 4, NOW_S, 0, &err), CLM_OK);
+    assert_true(err.msg[0] != '\0');
+    clm_bundle_done(&bundle);
+}
+
 static enum clm_code holder_once(void *arg, struct clm_err *err)
 {
     struct clm_holder holder;
@@ -330,7 +512,14 @@ int main(void)
         cmocka_unit_test(old_encodings_of_text_become_utf8),
         cmocka_unit_test(openssl_reads_the_challenge_password),
         cmocka_unit_test(each_change_is_a_sentence),
+        cmocka_unit_test(many_names_are_counted),
+        cmocka_unit_test(what_a_ca_adds_is_told),
+        cmocka_unit_test(one_unit_for_another_is_a_change),
+        cmocka_unit_test(old_and_odd_certificates_are_taken_over),
+        cmocka_unit_test(sha1_is_not_repeated),
         cmocka_unit_test(a_chain_ends_at_an_anchor_or_not),
+        cmocka_unit_test(a_file_of_anchors_may_hold_other_things),
+        cmocka_unit_test(a_bundle_that_is_none_has_no_anchor),
         cmocka_unit_test(no_memory_is_reported),
     };
 

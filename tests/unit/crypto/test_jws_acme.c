@@ -10,6 +10,7 @@
 
 #include "agent/base/str.h"
 #include "agent/crypto/jws.h"
+#include "tests/support/torture.h"
 #include "tests/unit/crypto/rfc7515_key.h"
 
 struct world {
@@ -187,6 +188,103 @@ static void jwk_is_read_back(void **state)
     assert_int_equal(clm_jwk_parse(NULL, &none, NULL), CLM_E_PARSE);
 }
 
+static void a_jwk_is_one_of_p256(void **state)
+{
+    static const struct {
+        const char *json;
+        const char *msg;
+    } cases[] = {
+        {"{\"kty\":\"RSA\",\"x\":\"a\",\"y\":\"b\"}", "key is not of type EC on the curve P-256"},
+        {"{\"crv\":\"P-521\",\"x\":\"a\",\"y\":\"b\"}", "key is not of type EC on the curve P-256"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        CLM_CLEANUP(clm_json_free_p) struct clm_json *json = NULL;
+        struct clm_pubkey *none = NULL;
+        struct clm_err err = {0};
+
+        assert_int_equal(clm_json_parse(cases[i].json, strlen(cases[i].json), 1000, &json, NULL),
+                         CLM_OK);
+        assert_int_equal(clm_jwk_parse(json, &none, &err), CLM_E_PARSE);
+        assert_string_equal(err.msg, cases[i].msg);
+    }
+}
+
+static enum clm_code sign_all(void *arg, struct clm_err *err)
+{
+    const struct world *w = arg;
+    const struct clm_acme_request request = {.url = "https://ca.example/new-acct", .nonce = "n0"};
+    const struct clm_acme_eab eab = {
+        .kid = "kid-1",
+        .hmac_b64url = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W",
+        .url = "https://ca.example/new-acct"};
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *json = clm_json_new_object();
+    CLM_CLEANUP(clm_buf_done) struct clm_buf payload = CLM_BUF_INIT(100);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_INIT(10000);
+    enum clm_code code = clm_acme_eab(w->key, &eab, json, err);
+
+    if (code == CLM_OK) {
+        code = clm_buf_add_str(&payload, "{}", err);
+    }
+    if (code == CLM_OK) {
+        code = clm_acme_sign(w->rng, w->key, &request, &payload, &out, err);
+    }
+    clm_buf_done(&out);
+    return code == CLM_OK ? clm_acme_key_authorization(w->key, "abc", &out, err) : code;
+}
+
+static void no_memory_is_reported(void **state)
+{
+    assert_true(clm_torture(sign_all, *state) > 10);
+}
+
+/* URLs come from the CA, key ids from the operator: long ones end where a header may. */
+static void headers_have_a_limit(void **state)
+{
+    struct world *w = *state;
+    static char url[CLM_JWS_HEADER_MAX + 2];
+    const struct clm_acme_request request = {.url = url, .nonce = "n"};
+    const struct clm_acme_eab eab = {.kid = "k", .hmac_b64url = "c2VjcmV0", .url = url};
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *json = clm_json_new_object();
+    CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_INIT(100000);
+    CLM_CLEANUP(clm_jws_done) struct clm_jws jws = CLM_JWS_INIT;
+    struct clm_err err = {0};
+    char token[514];
+
+    memset(url, 'x', sizeof(url) - 1);
+    assert_int_equal(clm_acme_sign(w->rng, w->key, &request, NULL, &out, NULL), CLM_E_LIMIT);
+    assert_int_equal(clm_acme_eab(w->key, &eab, json, NULL), CLM_E_LIMIT);
+    assert_int_equal(clm_jws_sign_es256(w->rng, w->key, url, NULL, &jws, &err), CLM_E_LIMIT);
+    assert_non_null(strstr(err.msg, "header of the signature is longer than"));
+    memset(token, 'x', sizeof(token) - 1);
+    token[513] = '\0';
+    assert_int_equal(clm_acme_key_authorization(w->key, token, &out, NULL), CLM_E_INVAL);
+    token[512] = '\0';
+    assert_int_equal(clm_acme_key_authorization(w->key, token, &out, NULL), CLM_OK);
+}
+
+/* Keys of another kind sign nothing. */
+static void other_keys_are_refused(void **state)
+{
+    struct world *w = *state;
+    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_INIT(10000);
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *json = clm_json_new_object();
+    const struct clm_acme_request request = {.url = "https://x", .nonce = "n", .kid = "k"};
+    const struct clm_acme_request first = {.url = "https://x", .nonce = "n"};
+    const struct clm_acme_eab eab = {.kid = "k", .hmac_b64url = "c2VjcmV0", .url = "https://x"};
+    char thumbprint[CLM_JWK_THUMBPRINT_SIZE];
+
+    assert_int_equal(clm_key_generate(w->rng, CLM_KEY_EC_P384, &key, NULL), CLM_OK);
+    assert_int_not_equal(clm_acme_sign(w->rng, key, &request, NULL, &out, NULL), CLM_OK);
+    assert_int_not_equal(clm_acme_sign(w->rng, key, &first, NULL, &out, NULL), CLM_OK);
+    assert_int_not_equal(clm_acme_eab(key, &eab, json, NULL), CLM_OK);
+    assert_int_not_equal(clm_jwk_thumbprint(key, thumbprint, NULL), CLM_OK);
+    assert_int_not_equal(clm_acme_key_authorization(key, "abc", &out, NULL), CLM_OK);
+    assert_int_equal(out.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +294,10 @@ int main(void)
         cmocka_unit_test(external_account_binding_is_known),
         cmocka_unit_test(bad_hmac_key_is_refused_without_showing_it),
         cmocka_unit_test(jwk_is_read_back),
+        cmocka_unit_test(a_jwk_is_one_of_p256),
+        cmocka_unit_test(no_memory_is_reported),
+        cmocka_unit_test(headers_have_a_limit),
+        cmocka_unit_test(other_keys_are_refused),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

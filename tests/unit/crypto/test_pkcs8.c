@@ -208,6 +208,10 @@ static void says_what_is_wrong(void **state)
         {"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC\n\nAAAA\n"
          "-----END RSA PRIVATE KEY-----\n",
          CLM_E_PARSE, "encrypted private key has no usable line 'DEK-Info'"},
+        {"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info:"
+         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abc,00\n\n"
+         "AAAA\n-----END RSA PRIVATE KEY-----\n",
+         CLM_E_PARSE, "encrypted private key has no usable line 'DEK-Info'"},
         {"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0102\n\n"
          "AAAA\n-----END RSA PRIVATE KEY-----\n",
          CLM_E_PARSE, "encrypted private key: IV in 'DEK-Info' is malformed"},

@@ -198,6 +198,31 @@ static void bad_members_are_refused(void **state)
     }
 }
 
+/* Where the secret is taken from must be where it stands, and the text is one text. */
+static void a_secret_elsewhere_is_none(void **state)
+{
+    static const char *const cases[] = {
+        "{\"v\":1,\"u\":[{\"s\":\"" SECRET "\"}],\"s\":\"" SECRET "\"}",
+        "{\"v\":1,\"u\":[{\"s\":\"" SECRET "\"}],\"s\":\"AAAA\"}",
+    };
+    static const char with_nul[] = "{\0" HEAD REST "}";
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(10000);
+    struct clm_token token;
+    struct clm_err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        assert_int_equal(parse_json(cases[i], &token, &err), CLM_E_PARSE);
+        assert_string_equal(err.msg, "join token: it has no secret of 32 bytes");
+        clm_token_done(&token);
+    }
+    assert_int_equal(clm_buf_add_str(&text, "clm1.", NULL), CLM_OK);
+    assert_int_equal(clm_b64url_encode(with_nul, sizeof(with_nul) - 1, &text, NULL), CLM_OK);
+    assert_int_equal(clm_token_parse(clm_buf_str(&text), text.len, &token, &err), CLM_E_PARSE);
+    assert_string_equal(err.msg, "join token: it is damaged: copy it again as a whole");
+    clm_token_done(&token);
+}
+
 static void damaged_text_is_refused_without_showing_it(void **state)
 {
     char text[] = TOKEN;
@@ -225,9 +250,10 @@ static void damaged_text_is_refused_without_showing_it(void **state)
 
 static void impossible_tokens_are_not_made(void **state)
 {
-    struct clm_token bad[5];
+    struct clm_token bad[9];
     CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_SECRET_INIT(CLM_TOKEN_TEXT_MAX);
     char *url[] = {(char[]){"https://a\"b"}};
+    char *unprintable[] = {(char[]){"https://a\n"}};
 
     (void)state;
     for (size_t i = 0; i < CLM_ARRAY_LEN(bad); i++) {
@@ -237,6 +263,11 @@ static void impossible_tokens_are_not_made(void **state)
     bad[1].n_pins = 0;
     (void)snprintf(bad[2].id, sizeof(bad[2].id), "tok_x\"");
     bad[3].exp_s = -1;
+    bad[5].urls.n = CLM_TOKEN_URLS_MAX + 1; /* looked at no further */
+    bad[6].n_pins = CLM_TOKEN_PINS_MAX + 1;
+    bad[7].exp_s = CLM_JSON_INT_MAX + 1;
+    clm_strs_done(&bad[8].urls);
+    bad[8].urls = (struct clm_strs){unprintable, 1};
     clm_strs_done(&bad[4].urls);
     bad[4].urls = (struct clm_strs){url, 1};
     for (size_t i = 0; i < CLM_ARRAY_LEN(bad); i++) {
@@ -244,6 +275,8 @@ static void impossible_tokens_are_not_made(void **state)
         assert_int_equal(out.len, 0);
     }
     bad[4].urls = (struct clm_strs){NULL, 0};
+    bad[5].urls.n = 1;
+    bad[8].urls = (struct clm_strs){NULL, 0};
     for (size_t i = 0; i < CLM_ARRAY_LEN(bad); i++) {
         clm_token_done(&bad[i]);
     }
@@ -276,6 +309,7 @@ static void only_pinned_cas_are_kept(void **state)
     struct clm_test_leaf leaf;
     struct clm_token token = {.n_pins = 2};
     CLM_CLEANUP(clm_buf_done) struct clm_buf kept = CLM_BUF_INIT(CLM_CHAIN_PEM_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf small = CLM_BUF_INIT(10);
     struct clm_err err = {0};
     struct clm_cert_chain *both =
         chain_of(clm_test_ca_root_pem(theirs), clm_test_ca_root_pem(ours));
@@ -287,6 +321,7 @@ static void only_pinned_cas_are_kept(void **state)
     pin_of(both, 1, token.pins[1]); /* during a rotation: the second pin counts as the first */
     assert_int_equal(clm_token_pin_check(&token, both, &kept, &err), CLM_OK);
     assert_string_equal(clm_buf_str(&kept), clm_test_ca_root_pem(ours));
+    assert_int_equal(clm_token_pin_check(&token, both, &small, &err), CLM_E_LIMIT);
     clm_buf_reset(&kept);
     assert_int_equal(clm_token_pin_check(&token, foreign, &kept, &err), CLM_E_CRYPTO);
     assert_non_null(strstr(err.msg, "none of the 2 CA certificates"));
@@ -314,10 +349,79 @@ static enum clm_code parse_and_make(void *arg, struct clm_err *err)
     return code == CLM_OK ? clm_token_make(&token, &out, err) : code;
 }
 
+static enum clm_code proof_once(void *arg, struct clm_err *err)
+{
+    char proof[CLM_TOKEN_PROOF_SIZE];
+
+    return clm_token_proof(arg, "nonce", (const uint8_t *)"csr", 3, proof, err);
+}
+
+struct pinned {
+    struct clm_token token;
+    struct clm_cert_chain *chain;
+};
+
+static enum clm_code pin_check_once(void *arg, struct clm_err *err)
+{
+    const struct pinned *pinned = arg;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf kept = CLM_BUF_INIT(CLM_CHAIN_PEM_MAX);
+
+    return clm_token_pin_check(&pinned->token, pinned->chain, &kept, err);
+}
+
 static void no_memory_is_reported(void **state)
 {
+    CLM_CLEANUP(clm_test_ca_free_p) struct clm_test_ca *ca = clm_test_ca_new(1795312800);
+    struct pinned pinned = {.token = {.n_pins = 1}};
+    CLM_CLEANUP(clm_token_done) struct clm_token token = {.n_pins = 0};
+    struct clm_test_leaf leaf;
+
     (void)state;
+    clm_test_leaf_make(ca, "a.example", CLM_TEST_GOOD, &leaf);
+    pinned.chain = chain_of(clm_test_ca_root_pem(ca), clm_buf_str(&leaf.leaf_pem));
+    clm_test_leaf_done(&leaf);
     assert_true(clm_torture(parse_and_make, NULL) >= 5);
+    assert_int_equal(clm_token_parse(TOKEN, strlen(TOKEN), &token, NULL), CLM_OK);
+    assert_true(clm_torture(proof_once, &token) >= 2);
+    pin_of(pinned.chain, 0, pinned.token.pins[0]);
+    assert_true(clm_torture(pin_check_once, &pinned) >= 4); /* the PEM, and the leaf's names */
+    clm_cert_chain_free(pinned.chain);
+}
+
+/* The text holds as much as is allowed, wherever it ends. */
+static void a_token_takes_its_room(void **state)
+{
+    CLM_CLEANUP(clm_token_done) struct clm_token token = {.n_pins = 0};
+
+    (void)state;
+    assert_int_equal(clm_token_parse(TOKEN, strlen(TOKEN), &token, NULL), CLM_OK);
+    for (size_t max = 0; max < strlen(TOKEN); max++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_SECRET_INIT(max);
+
+        assert_int_equal(clm_token_make(&token, &out, NULL), CLM_E_LIMIT);
+        assert_int_equal(out.len, 0);
+    }
+}
+
+/* Four URLs of any length: what is too long for a token is said, whatever value it is that ends it. */
+static void a_token_has_a_limit(void **state)
+{
+    (void)state;
+    for (size_t len = 470; len <= 512; len++) {
+        CLM_CLEANUP(clm_token_done) struct clm_token token = {.n_pins = 0};
+        CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_SECRET_INIT(CLM_TOKEN_TEXT_MAX);
+        char url[600];
+
+        assert_int_equal(clm_token_parse(TOKEN, strlen(TOKEN), &token, NULL), CLM_OK);
+        clm_strs_done(&token.urls);
+        (void)snprintf(url, sizeof(url), "https://%0*d", (int)len - 8, 1);
+        for (size_t i = 0; i < CLM_TOKEN_URLS_MAX; i++) {
+            assert_int_equal(clm_strs_add(&token.urls, url, NULL), CLM_OK);
+        }
+        token.n_pins = CLM_TOKEN_PINS_MAX;
+        assert_int_equal(clm_token_make(&token, &out, NULL), CLM_E_LIMIT);
+        assert_int_equal(out.len, 0);
+    }
 }
 
 int main(void)
@@ -330,10 +434,13 @@ int main(void)
         cmocka_unit_test(done_wipes_the_secret),
         cmocka_unit_test(other_spelling_of_the_same_is_read),
         cmocka_unit_test(bad_members_are_refused),
+        cmocka_unit_test(a_secret_elsewhere_is_none),
         cmocka_unit_test(damaged_text_is_refused_without_showing_it),
         cmocka_unit_test(impossible_tokens_are_not_made),
         cmocka_unit_test(only_pinned_cas_are_kept),
         cmocka_unit_test(no_memory_is_reported),
+        cmocka_unit_test(a_token_takes_its_room),
+        cmocka_unit_test(a_token_has_a_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,6 +251,79 @@ static void what_is_declared_no_more_cannot_be_planned(void **state)
     assert_non_null(strstr(f->err.msg, "not declared"));
 }
 
+static void a_restart_needs_leave(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)scan(f, HOOKS, PAIR ",'reload':'unit','unit':'shop.service'");
+    (void)snprintf(f->policy.files[0].reload, sizeof(f->policy.files[0].reload), "restart");
+    assert_int_not_equal(make(f, NULL), CLM_OK);
+    assert_non_null(strstr(f->err.msg, "shop.service"));
+    assert_int_equal(clm_strs_add(&f->policy.restart, "shop.service", NULL), CLM_OK);
+    assert_int_equal(make(f, NULL), CLM_OK);
+    assert_int_equal(f->plan.steps[2].how, CLM_RELOAD_RESTART);
+    assert_string_equal(f->plan.steps[2].unit, "shop.service");
+}
+
+static void what_the_policy_has_no_more_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct clm_target *target =
+        scan(f, HOOKS, PAIR ",'check':'test','reload':'hook','hook':'again'");
+    size_t n = f->policy.n_hooks;
+
+    f->policy.n_hooks = 0;
+    assert_int_equal(make(f, NULL), CLM_E_CONFIG);
+    assert_non_null(strstr(f->err.msg, "there is no hook 'test'"));
+    clm_inventory_done(&f->inventory);
+    f->inventory = (struct clm_inventory){.services = NULL};
+    assert_int_equal(clm_declared_add(&f->io.io, &f->inventory, NULL), CLM_OK);
+    target = &f->inventory.services[0].targets[0];
+    assert_false(target->manageable);
+    assert_non_null(strstr(target->reasons.v[0], "there is no hook 'test' in policy.hooks"));
+    f->policy.n_hooks = n;
+    target->manageable = true;
+    (void)snprintf(f->policy.files[0].reload, sizeof(f->policy.files[0].reload), "%s", "x");
+    assert_int_equal(make(f, NULL), CLM_E_CONFIG);
+    assert_non_null(strstr(f->err.msg, "unknown reload 'x'"));
+    (void)snprintf(target->id, sizeof(target->id), "%s", "shop");
+    assert_int_equal(make(f, NULL), CLM_E_CONFIG);
+    assert_non_null(strstr(f->err.msg, "'shop' is not declared"));
+}
+
+static void every_form_of_what_is_there_is_read(void **state)
+{
+    static const struct root_io_owner mine[] = {
+        {"/k", 0, 0, 0600}, {"/pw", 0, 0, 0600}, {"/etc/pw", 0, 0, 0600}, {NULL, 0, 0, 0}};
+    struct fixture *f = *state;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf der = CLM_BUF_SECRET_INIT(65536);
+    struct clm_target *target;
+
+    f->io.owners = mine;
+    f->ca = clm_test_ca_new(1780000000);
+    clm_test_leaf_make(f->ca, "shop.example.com", CLM_TEST_GOOD, &f->leaf);
+    assert_int_equal(clm_key_to_der(f->leaf.key, &der, NULL), CLM_OK);
+    root_io_write(f->root, "/c", f->leaf.leaf_pem.data, f->leaf.leaf_pem.len);
+    root_io_write(f->root, "/f", f->leaf.full_pem.data, f->leaf.full_pem.len);
+    root_io_write(f->root, "/k", der.data, der.len);
+    target = scan(f, HOOKS,
+                  "'outputs':[{'path':'/c','content':'leaf'},{'path':'/f','content':'fullchain'},"
+                  "{'path':'/i','content':'chain'},{'path':'/k','content':'key','format':'der',"
+                  "'mode':'0600'}],'reload':'none'");
+    assert_string_equal(target->cert_path, "/c");
+    assert_string_equal(target->chain_path, "/i");
+    assert_true(target->key_matches);
+    assert_true(target->manageable);
+    root_io_text(f->root, "/k", "junk");
+    target = scan(f, HOOKS,
+                  "'outputs':[{'path':'/c','content':'leaf'},{'path':'/k','content':'key',"
+                  "'mode':'0600'}],'reload':'none'");
+    assert_false(target->key_matches);
+    assert_non_null(strstr(target->reasons.v[0], "'/k'"));
+    clm_test_leaf_done(&f->leaf);
+    clm_test_ca_free(f->ca);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +336,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_declared_no_more_cannot_be_planned, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_restart_needs_leave, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_policy_has_no_more_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_form_of_what_is_there_is_read, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

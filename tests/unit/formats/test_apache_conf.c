@@ -131,7 +131,7 @@ static void variables_come_from_define_then_envvars(void **state)
         {"a ${LOG}", "[a] [/var/log/apache2];"},
         {"Define LOG /x\na ${LOG}/y ${NONE}", "[a] [/x/y] [${NONE}];"},
         {"Define H \"a b\"\na ${H} \"${H}\"", "[a] [a b] [a b];"},
-        {"Define H 1\nUnDefine H\na ${H}", "[a] [${H}];"},
+        {"Define H 1\nUnDefine H\nUnDefine NONE\na ${H}", "[a] [${H}];"},
         {"Define H x\nDefine I ${H}y\na ${I}", "[a] [xy];"},
         {"a ${ $x ${} $", "[a] [${] [$x] [${}] [$];"},
         {"a ${QUOTED} ${BOTH} ${IN_IF} ${TRICK}", "[a] [x y] [/var/log/apache2/x] [${IN_IF}] "
@@ -171,6 +171,16 @@ static void conditions_are_decided_while_reading(void **state)
          "<IfVersion /^2.2/>\ne\n</IfVersion>",
          "[a];[c];[d];"},
         {"<If \"%{X} == 1\">\na\n</If>", "[if] [%{X} == 1]{[a];};"},
+        {"<IfVersion ~ />\na\n</IfVersion>\n<IfVersion ~ /^2>\nb\n</IfVersion>\n"
+         "<IfVersion ~ (>\nc\n</IfVersion>",
+         "[a];[b];"},
+        {"<IfVersion > -1.99999>\na\n</IfVersion>\n<IfVersion <= 2.4.57>\nb\n</IfVersion>\n"
+         "<IfVersion !<= 2.4.57>\nc\n</IfVersion>",
+         "[a];[b];"},
+        {"LoadModule ssl_module mod_ssl.so\n<IfModule mod_ssl.c>\na\n</IfModule>", "[a];"},
+        {"LoadModule odd /x/.so\n<IfModule odd>\na\n</IfModule>\n<IfModule .c>\nb\n</IfModule>",
+         "[a];"},
+        {"<IfModule>\na\n</IfModule>\n<IfVersion>\nb\n</IfVersion>", ""},
     };
     struct fixture *f = *state;
 
@@ -217,6 +227,13 @@ static void macros_are_noted(void **state)
     assert_tree(f, "[b];");
     assert_int_equal(f->tree.notes.n, 2);
     assert_string_equal(f->tree.notes.v[1], CONF ":5: the use of macro 'V' is not followed");
+    assert_int_equal(load(f, "<Macro>\n</Macro>\n<IfDirective A>\n</IfDirective>\n<IfSection A>\n"
+                             "</IfSection>\n<Perl>\n</Perl>\nUse\n<IfModule none>\n<Macro>\n"
+                             "</Macro>\n</IfModule>"),
+                     CLM_OK);
+    assert_int_equal(f->tree.notes.n, 5);
+    assert_string_equal(f->tree.notes.v[0], CONF ":1: section 'macro' is not followed");
+    assert_string_equal(f->tree.notes.v[4], CONF ":9: the use of macro '' is not followed");
 }
 
 static void bad_input_is_refused_with_its_place(void **state)
@@ -239,6 +256,12 @@ static void bad_input_is_refused_with_its_place(void **state)
         {"Include /etc/apache2", CLM_E_CONFIG, "includes itself"},
         {"Include", CLM_E_PARSE, CONF ":1: Include takes one argument"},
         {"ServerRoot x", CLM_E_PARSE, CONF ":1: ServerRoot"},
+        {"ServerRoot", CLM_E_PARSE, CONF ":1: ServerRoot"},
+        {"Define", CLM_E_PARSE, CONF ":1: Define takes"},
+        {"Define a b c", CLM_E_PARSE, CONF ":1: Define takes"},
+        {"UnDefine", CLM_E_PARSE, CONF ":1: UnDefine takes one name"},
+        {"<\"\">\n", CLM_E_PARSE, CONF ":1: a section has no name"},
+        {"<\n", CLM_E_PARSE, CONF ":1: a section's '<'"},
         {"LoadModule x", CLM_E_PARSE, CONF ":1: LoadModule"},
     };
 
@@ -286,6 +309,133 @@ static void nesting_is_limited(void **state)
     clm_buf_done(&text);
 }
 
+static void the_environment_is_read_as_a_shell_would(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *value; /* of X */
+    } cases[] = {
+        {"X=a\\ b c", "a b"},
+        {"X='a\\b'", "a\\b"},
+        {"X=\"a\\\"b\"", "a\"b"},
+        {"X=a\\", "a\\"},
+        {"X=a;Y=b", "a"},
+        {"X='a;b c'", "a;b c"},
+        {"X=$Y-$SUFFIX.$APACHE_CONFDIR", "--x./etc/apache2-x"},
+        {"X=1$", "${X}"},
+        {"X=$(id)", "${X}"},
+        {"X=$1", "${X}"},
+        {"X=${Y:-b}", "${X}"},
+        {"X='open", "${X}"},
+        {"1X=a", "${X}"},
+        {"X", "${X}"},
+        {"X=old\nX=new", "new"},
+        {"case a in\nX=b\nesac;\nX=c", "c"},
+        {"if;\nX=b\nfi\nfi\nX=c", "c"},
+        {"iffy\nX=c", "c"},
+        {"export\tX=c", "c"},
+    };
+    const struct clm_apache_source source = {.path = CONF,
+                                             .server_root = "/etc/apache2",
+                                             .envvars = "/etc/apache2-x/envvars",
+                                             .version = ""};
+    struct fixture *f = *state;
+    char text[512];
+
+    root_io_text(f->root, CONF, "a \"${X}\"\n<IfVersion = 2.4.62>\nb\n</IfVersion>");
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        char want[128];
+
+        root_io_text(f->root, "/etc/apache2-x/envvars", cases[i].line);
+        clm_conf_tree_done(&f->tree);
+        assert_int_equal(
+            clm_apache_conf_load(&f->io.io, &source, &f->tree, f->server_root, &f->err), CLM_OK);
+        (void)snprintf(want, sizeof(want), "[a] [%s];[b];", cases[i].value);
+        assert_tree(f, want);
+    }
+    memset(text, 'X', sizeof(text)); /* a name longer than any that is kept */
+    (void)snprintf(text + 200, sizeof(text) - 200, "=a");
+    root_io_text(f->root, "/etc/apache2-x/envvars", text);
+    clm_conf_tree_done(&f->tree);
+    assert_int_equal(clm_apache_conf_load(&f->io.io, &source, &f->tree, f->server_root, &f->err),
+                     CLM_OK);
+    assert_tree(f, "[a] [${X}];[b];");
+}
+
+/* n times one line, which has one %d. */
+static void add_lines(struct clm_buf *text, const char *before, const char *after, int n)
+{
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(clm_buf_addf(text, NULL, "%s%d%s", before, i, after), CLM_OK);
+    }
+}
+
+static void numbers_of_things_are_limited(void **state)
+{
+    static const struct {
+        const char *before;
+        const char *after;
+        int n;
+        enum clm_code code;
+        const char *says;
+    } cases[] = {
+        {"Define V", " x\n", CLM_APACHE_VARS_MAX + 1, CLM_E_LIMIT, "more than 1000 variables"},
+        {"LoadModule a", "_module x/b.so\n", 1001, CLM_E_LIMIT, "modules are loaded"},
+        {"a", " ", 65536, CLM_E_PARSE, CONF ":1: a directive has too many arguments"},
+        {"Use a", "\n", 150, CLM_OK, ""},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        struct clm_buf text = CLM_BUF_INIT(1 << 20);
+
+        add_lines(&text, cases[i].before, cases[i].after, cases[i].n);
+        assert_int_equal(load(f, clm_buf_str(&text)), cases[i].code);
+        assert_non_null(strstr(f->err.msg, cases[i].says));
+        clm_buf_done(&text);
+    }
+    assert_int_equal(f->tree.notes.n, 100); /* of the uses of macros */
+}
+
+static void names_and_paths_that_are_too_long_are_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct clm_buf name = CLM_BUF_INIT(1 << 20);
+    struct clm_buf text = CLM_BUF_INIT(1 << 20);
+    struct clm_buf want = CLM_BUF_INIT(1 << 20);
+
+    add_lines(&name, "abcdefgh", "", 1000);
+    assert_int_equal(clm_buf_addf(&text, NULL, "a ${%s}\n<IfFile %s>\nb\n</IfFile>",
+                                  clm_buf_str(&name), clm_buf_str(&name)),
+                     CLM_OK);
+    assert_int_equal(clm_buf_addf(&want, NULL, "[a] [${%s}];", clm_buf_str(&name)), CLM_OK);
+    assert_int_equal(load(f, clm_buf_str(&text)), CLM_OK);
+    assert_tree(f, clm_buf_str(&want));
+    clm_buf_reset(&text);
+    assert_int_equal(clm_buf_addf(&text, NULL, "\nInclude %s", clm_buf_str(&name)), CLM_OK);
+    assert_int_equal(load(f, clm_buf_str(&text)), CLM_E_LIMIT);
+    assert_memory_equal(f->err.msg, CONF ":2: Include", strlen(CONF ":2: Include"));
+    clm_buf_done(&name);
+    clm_buf_done(&text);
+    clm_buf_done(&want);
+}
+
+static void directories_in_directories_are_limited(void **state)
+{
+    struct fixture *f = *state;
+    char path[256] = "/etc/apache2/d";
+
+    for (int i = 0; i < CLM_CONF_DEPTH_MAX; i++) {
+        strcat(path, "/d");
+    }
+    strcat(path, "/x.conf");
+    root_io_text(f->root, path, "a");
+    assert_int_equal(load(f, "Include d"), CLM_E_LIMIT);
+    assert_string_equal(f->err.msg, CONF ":1: directories are nested deeper than 16");
+    assert_int_equal(load(f, "Include d/d"), CLM_OK);
+    assert_tree(f, "[a];");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +450,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_nul_byte_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_variable_cannot_grow_without_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nesting_is_limited, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_environment_is_read_as_a_shell_would, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(numbers_of_things_are_limited, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_and_paths_that_are_too_long_are_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(directories_in_directories_are_limited, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

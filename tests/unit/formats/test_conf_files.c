@@ -3,13 +3,18 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "agent/formats/conf_files.h"
+#include "agent/formats/conf_tree.h"
 #include "tests/support/root_io.h"
+
+/* One byte more than a file's name can have. */
+#define LONG_NAME "/" X32 X32 X32 X32 X32 X32 X32 X32
+#define X32       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static void wildcards_match_as_in_a_shell(void **state)
 {
@@ -28,6 +33,9 @@ static void wildcards_match_as_in_a_shell(void **state)
         {"/none/*", ""},
         {"/a/1/*", ""},
         {"/a//b//*.conf", "/a/b/x.conf"},
+        {"/a/b*/", "/a/b"},
+        {LONG_NAME "/*", ""},
+        {"/a/*/" LONG_NAME, ""},
     };
     char root[PATH_MAX];
     struct root_io io;
@@ -74,6 +82,60 @@ static void paths_are_joined_and_cut(void **state)
     assert_string_equal(path, "/a/b");
     assert_int_equal(clm_conf_dirname("/a", path, sizeof(path), NULL), CLM_OK);
     assert_string_equal(path, "/");
+    assert_int_equal(clm_conf_dirname("a", path, sizeof(path), NULL), CLM_OK);
+    assert_string_equal(path, "/");
+}
+
+static void files_and_directives_are_counted(void **state)
+{
+    struct clm_conf_files files = {.directives = CLM_CONF_DIRECTIVES_MAX - 1};
+    struct clm_conf_tree tree = {.root = {.n = 0}};
+    struct clm_conf_place place = {.file = "f", .line = 1};
+    struct clm_conf_node *node = NULL;
+    struct clm_strs args = {NULL, 0};
+    struct clm_buf text = CLM_BUF_INIT(1 << 20);
+    struct clm_err err = {0};
+    char root[PATH_MAX];
+    struct root_io io;
+    const char *name;
+    enum clm_code code = CLM_OK;
+
+    (void)state;
+    assert_int_equal(clm_conf_files_count(&files, NULL), CLM_OK);
+    assert_int_equal(clm_conf_files_count(&files, &err), CLM_E_LIMIT);
+    assert_string_equal(err.msg, "the configuration has more than 500000 directives");
+    assert_int_equal(clm_strs_add(&args, "word", NULL), CLM_OK);
+    tree.files.words = CLM_CONF_BYTES_MAX - 4;
+    assert_int_equal(clm_conf_tree_add(&tree, &tree.root, &args, &place, &node, &err), CLM_E_LIMIT);
+    assert_non_null(strstr(err.msg, "with its variables put in, is larger than 64 MiB"));
+    tree.files.words--;
+    assert_int_equal(clm_conf_tree_add(&tree, &tree.root, &args, &place, &node, &err), CLM_OK);
+    tree.files.directives = CLM_CONF_DIRECTIVES_MAX;
+    assert_int_equal(clm_conf_tree_add(&tree, &tree.root, &args, &place, &node, &err), CLM_E_LIMIT);
+    clm_conf_tree_done(&tree);
+    clm_strs_done(&args);
+
+    root_io_temp(root);
+    root_io_init(&io, root);
+    files.io = &io.io;
+    for (int i = 0; i <= CLM_CONF_FILES_MAX && code == CLM_OK; i++) {
+        char path[32];
+
+        (void)snprintf(path, sizeof(path), "/%d", i);
+        root_io_text(root, path, "a;");
+        clm_buf_reset(&text);
+        code = clm_conf_files_enter(&files, path, &text, &name, &err);
+        if (code == CLM_OK) {
+            assert_string_equal(name, path);
+            clm_conf_files_leave(&files);
+        }
+    }
+    assert_int_equal(code, CLM_E_LIMIT);
+    assert_string_equal(err.msg, "the configuration has more than 1000 files");
+    assert_int_equal(files.seen.n, CLM_CONF_FILES_MAX);
+    clm_conf_files_done(&files);
+    clm_buf_done(&text);
+    root_io_remove(root);
 }
 
 int main(void)
@@ -81,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wildcards_match_as_in_a_shell),
         cmocka_unit_test(paths_are_joined_and_cut),
+        cmocka_unit_test(files_and_directives_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,6 +125,9 @@ static void lua_is_passed_over(void **state)
         load(f, "a_by_lua_block {\n --[[ }\n } ]] x = [=[ {{ ' ]] \n } ]=] y = 1\n}\nz;"), CLM_OK);
     assert_tree(f, "[a_by_lua_block]{};[z];");
     assert_int_equal(clm_conf_first(&f->tree.root, "z")->line, 6);
+    assert_int_equal(load(f, "a_by_lua_block {\n x = 'a\\\n}' y = 1 - 2 s = [=x \"\n}z;"), CLM_OK);
+    assert_tree(f, "[a_by_lua_block]{};[z];");
+    assert_int_equal(clm_conf_first(&f->tree.root, "z")->line, 4);
 }
 
 static void every_directive_knows_its_place(void **state)
@@ -174,6 +177,17 @@ static void bad_input_is_refused_with_its_place(void **state)
         {";", CLM_E_PARSE, CONF ":1: unexpected ';'"},
         {"a;\n x_by_lua_block {\n {", CLM_E_PARSE, CONF ":2: the Lua block"},
         {"x_by_lua_block { '", CLM_E_PARSE, CONF ":1: the Lua block"},
+        {"x_by_lua_block { 'a", CLM_E_PARSE, CONF ":1: the Lua block"},
+        {"x_by_lua_block { 'a\\", CLM_E_PARSE, CONF ":1: the Lua block"},
+        {"x_by_lua_block { [", CLM_E_PARSE, CONF ":1: the Lua block"},
+        {"x_by_lua_block { [==", CLM_E_PARSE, CONF ":1: the Lua block"},
+        {"x_by_lua_block { -", CLM_E_PARSE, CONF ":1: the Lua block"},
+        {"x_by_lua_block { --", CLM_E_PARSE, CONF ":1: the Lua block"},
+        {"x_by_lua_block { -- }", CLM_E_PARSE, CONF ":1: the Lua block"},
+        {"a\\", CLM_E_PARSE, CONF ":1: the directive 'a\\' is not ended"},
+        {"a '\\", CLM_E_PARSE, CONF ":1: the quote that begins here"},
+        {"a $", CLM_E_PARSE, CONF ":1: the directive 'a' is not ended"},
+        {"a 'b'", CLM_E_PARSE, CONF ":1: the directive 'a' is not ended"},
         {"x_by_lua_block { [==[ ]=]", CLM_E_PARSE, CONF ":1: the Lua block"},
         {"\ninclude missing.conf;", CLM_E_NOTFOUND, CONF ":2: include: "},
         {"include nginx.conf;", CLM_E_CONFIG, CONF ":1: include: '" CONF "' includes itself"},
@@ -242,7 +256,28 @@ static void depth_number_and_size_are_limited(void **state)
     }
     assert_int_equal(load(f, clm_buf_str(&text)), CLM_E_LIMIT);
     assert_non_null(strstr(f->err.msg, "blocks are nested deeper"));
+
+    clm_buf_reset(&text);
+    for (int i = 0; i <= 65535; i++) {
+        assert_int_equal(clm_buf_add_str(&text, "a ", NULL), CLM_OK);
+    }
+    assert_int_equal(load(f, clm_buf_str(&text)), CLM_E_PARSE);
+    assert_string_equal(f->err.msg, CONF ":1: a directive has too many arguments");
     clm_buf_done(&text);
+}
+
+static void paths_that_are_too_long_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    char text[PATH_MAX + 64] = "include /";
+
+    memset(text + strlen(text), 'x', PATH_MAX);
+    strcat(text, ";");
+    assert_int_equal(load(f, text), CLM_E_LIMIT);
+    assert_int_not_equal(f->err.msg[0], '\0');
+    clm_conf_tree_done(&f->tree);
+    text[strlen(text) - 1] = '/';
+    assert_int_equal(clm_nginx_conf_load(&f->io.io, text, &f->tree, &f->err), CLM_E_LIMIT);
 }
 
 static void empty_includes_cost_too(void **state)
@@ -310,6 +345,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_nul_byte_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(loops_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(depth_number_and_size_are_limited, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(paths_that_are_too_long_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(empty_includes_cost_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_inclusion_is_charged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_huge_file_is_refused_unread, set_up, tear_down),

@@ -43,6 +43,12 @@ static const struct {
     {"", NULL},
     {"\\", NULL},
     {"key=v\\", "v"},
+    {"key=a\\\r  b", "ab"}, /* a line may end with a carriage return alone */
+    {"key=a\\\rb", "ab"},
+    {"key=\\u0041\\u004A\\u004a", "AJJ"},
+    {"\\u00fckey=v", NULL},
+    {"\fkey\f=\fv", "v"},
+    {"   ", NULL},
 };
 
 static void values_are_what_java_reads(void **state)
@@ -64,6 +70,19 @@ static void values_are_what_java_reads(void **state)
     clm_buf_done(&value);
 }
 
+/* Java refuses the file; Tomcat does not start then. */
+static void an_escape_that_is_none_is_taken_as_it_is(void **state)
+{
+    struct clm_buf value = CLM_BUF_SECRET_INIT(16);
+    bool found = false;
+
+    (void)state;
+    assert_int_equal(clm_properties_find("key=\\u12G4", 10, "key", &value, &found, NULL), CLM_OK);
+    assert_true(found);
+    assert_string_equal(clm_buf_str(&value), "u12G4");
+    clm_buf_done(&value);
+}
+
 static void a_value_beyond_the_limit_is_an_error(void **state)
 {
     struct clm_buf value = CLM_BUF_SECRET_INIT(3);
@@ -80,6 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_what_java_reads),
+        cmocka_unit_test(an_escape_that_is_none_is_taken_as_it_is),
         cmocka_unit_test(a_value_beyond_the_limit_is_an_error),
     };
 

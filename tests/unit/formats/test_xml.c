@@ -204,7 +204,7 @@ static void what_was_edited_is_read_again(void **state)
 
 static void a_value_that_xml_cannot_hold_is_refused(void **state)
 {
-    static const char *const bad[] = {"a\nb", "\x01", "\xff", "\xc3"};
+    static const char *const bad[] = {"a\nb", "\x01", "\x7f", "\xff", "\xc3"};
 
     (void)state;
     parse_well("<c k='1'/>");
@@ -245,6 +245,7 @@ static void what_lies_elsewhere_is_told_and_not_fetched(void **state)
         {"<!DOCTYPE s [<!ENTITY e SYSTEM 'connectors.xml'>]><s>&e;<a/></s>", "'e'"},
         {"<!DOCTYPE s SYSTEM 'http://127.0.0.1:1/x.dtd'><s><a/></s>", "x.dtd"},
         {"<!DOCTYPE s PUBLIC 'p' 'x.dtd'><s><a/></s>", "x.dtd"},
+        {"<!DOCTYPE s SYSTEM 'x.dtd' [<!ENTITY e SYSTEM 'second'>]><s>&e;<a/></s>", "x.dtd"},
     };
 
     (void)state;
@@ -277,6 +278,8 @@ static void bad_xml_is_refused_with_its_place(void **state)
         {"<!DOCTYPE a [<!ENTITY % p 'x'>]><a/>", CLM_E_UNSUPPORTED, "parameter"},
         {"<!DOCTYPE a [<!ENTITY x 'aa'><!ENTITY y '&x;&x;'>]><a k='&y;'/>", CLM_E_UNSUPPORTED,
          "other entities"},
+        {"<!DOCTYPE a [<!ENTITY x '&#37;p;'>]><a/>", CLM_E_UNSUPPORTED, "other entities"},
+        {"<a><b><c/>text</b", CLM_E_PARSE, "line 1"},
     };
 
     (void)state;
@@ -306,7 +309,7 @@ static char *many(const char *before, const char *one, size_t n, const char *aft
 
 static void limits_are_kept(void **state)
 {
-    char *texts[5];
+    char *texts[7];
     char *attrs = many("", "", 0, "");
 
     (void)state;
@@ -322,8 +325,18 @@ static void limits_are_kept(void **state)
     texts[1] = many("<a>", "<b/>", CLM_XML_NODES_MAX, "</a>");
     texts[2] = many("<a>", " ", CLM_XML_MAX, "</a>");
     texts[3] = attrs;
+    texts[5] = malloc(CLM_XML_ENTITIES_MAX * 32 + 64);
+    assert_non_null(texts[5]);
+    strcpy(texts[5], "<!DOCTYPE a [");
+    for (int i = 0; i <= CLM_XML_ENTITIES_MAX; i++) {
+        (void)sprintf(texts[5] + strlen(texts[5]), "<!ENTITY e%d ''>", i);
+    }
+    strcat(texts[5], "]><a/>");
+    char *element = many("<b a='' c='' d='' e='' f='' g='' ", "", 0, "h='' i='' j=''/>");
+    texts[6] = many("<a>", element, CLM_XML_ALL_ATTRS_MAX / 9 + 1, "</a>");
+    free(element);
     texts[4] = many("<!DOCTYPE a [<!ENTITY e '", "x", CLM_XML_ENTITY_MAX + 1, "'>]><a/>");
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 7; i++) {
         enum clm_code code = parse(texts[i]);
 
         clm_xml_done(&xml);
@@ -348,6 +361,71 @@ static void entities_cannot_fill_memory(void **state)
     free(entity);
 }
 
+static void text_is_kept_up_to_a_limit(void **state)
+{
+    char *text = many("<a>\n", "0123456789", CLM_XML_TEXT_MAX / 10, "<b/>too long by far</a>");
+
+    (void)state;
+    parse_well(text);
+    assert_int_equal(strlen(xml.root->text), CLM_XML_TEXT_MAX / 10 * 10);
+    clm_xml_done(&xml);
+    free(text);
+    parse_well("<?xml version='1.0' encoding='us-ascii'?><a>\n<b/>x\ny</a>");
+    assert_string_equal(xml.root->text, "x\ny");
+}
+
+/* What is added counts, wherever in it the limit is reached. */
+static void an_edit_that_is_too_long_is_refused(void **state)
+{
+    static const size_t edit_max = (size_t)64 * 1024;
+    char *value = many("", "x", edit_max + 1, "");
+
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        size_t taken = 0;
+
+        for (size_t len = edit_max + 1; len > edit_max - 100; len--) {
+            const char *const attrs[] = {"k", value + edit_max + 1 - len, NULL};
+            struct clm_text_edit edit = {.text = NULL};
+            enum clm_code code;
+
+            parse_well(way == 1 ? "<s\t><h/></s>" : "<s>\n  <h></h></s>");
+            err = (struct clm_err){.code = CLM_OK};
+            code = way < 2 ? clm_xml_add(&xml, xml.root->first, "c", attrs, &edit, &err)
+                           : clm_xml_set(xml.root, "k", attrs[1], &edit, &err);
+            assert_true(code == CLM_OK || (code == CLM_E_LIMIT && err.msg[0] != '\0'));
+            assert_true(taken == 0 || code == CLM_OK); /* a shorter one fits, too */
+            taken += code == CLM_OK;
+            free(edit.text);
+        }
+        assert_true(taken > 40);
+    }
+    free(value);
+}
+
+static void children_stand_where_the_file_lets_them(void **state)
+{
+    char *blanks = many("<s>\n", " ", 300, "<h/></s>");
+    char *want = many("<s>\n", " ", 300, "<h>\n");
+    char *indent = many("", " ", 256, "");
+    char *all = malloc(4096);
+
+    (void)state;
+    parse_well("<!DOCTYPE s [<!ENTITY e '<a/>'>]><s>&e;</s>"); /* not beside what is an entity's */
+    assert_add(xml.root, "<!DOCTYPE s [<!ENTITY e '<a/>'>]><s>&e;\n    " CERT "\n</s>");
+    parse_well("\n<s\t></s>");
+    assert_add(xml.root, "\n<s\t>\n    " CERT "\n</s>");
+    assert_non_null(all);
+    (void)snprintf(all, 4096, "%s%s    " CERT "\n%s</h></s>", want, indent, indent);
+    parse_well(blanks); /* indented with 256 blanks at most */
+    assert_add(xml.root->first, all);
+    clm_xml_done(&xml);
+    free(all);
+    free(indent);
+    free(want);
+    free(blanks);
+}
+
 static enum clm_code read_and_edit(void *arg, struct clm_err *e)
 {
     static const char text[] =
@@ -364,6 +442,11 @@ static enum clm_code read_and_edit(void *arg, struct clm_err *e)
     }
     if (code == CLM_OK) {
         code = clm_xml_add(&doc, doc.root->first, "Certificate", attrs, &add, e);
+    }
+    free(add.text);
+    add.text = NULL;
+    if (code == CLM_OK) { /* into an empty one, with room for the first part only */
+        code = clm_xml_add(&doc, doc.root->last, "Certificate", attrs, &add, e);
     }
     free(set.text);
     free(add.text);
@@ -392,6 +475,9 @@ int main(void)
         cmocka_unit_test_teardown(bad_xml_is_refused_with_its_place, tear_down),
         cmocka_unit_test_teardown(limits_are_kept, tear_down),
         cmocka_unit_test_teardown(entities_cannot_fill_memory, tear_down),
+        cmocka_unit_test_teardown(text_is_kept_up_to_a_limit, tear_down),
+        cmocka_unit_test_teardown(an_edit_that_is_too_long_is_refused, tear_down),
+        cmocka_unit_test_teardown(children_stand_where_the_file_lets_them, tear_down),
         cmocka_unit_test(running_out_of_memory_is_told),
     };
 

@@ -16,10 +16,12 @@
 
 #define LIFE_S INT64_C(604800)
 
-static void no_event(void *arg, const struct clm_json *event)
+static enum clm_code no_event(void *arg, const struct clm_json *event, struct clm_err *err)
 {
     (void)arg;
     (void)event;
+    (void)err;
+    return CLM_OK;
 }
 
 static void set_time(struct clm_json *obj, const char *key, int64_t at_s)
@@ -62,22 +64,19 @@ static struct clm_json *sign(struct host_world *world, const struct clm_key *key
     return obj;
 }
 
-static void enrol(struct host_world *world)
+struct clm_json *host_world_trust(const struct host_world *world, const char *agent_id)
 {
-    struct clm_buf text = CLM_BUF_INIT(16384);
     struct clm_json *doc = clm_json_new_object();
-    struct clm_json *body = clm_json_new_object();
     struct clm_json *key = clm_json_add_object(clm_json_set_array(doc, "keys"));
     struct clm_json *jobs = clm_json_set_object(clm_json_set_object(doc, "roles"), "jobs");
-    struct clm_cert_chain *chain = NULL;
-    char pin[CLM_PIN_SIZE];
     char x[CLM_JWK_COORD_SIZE];
     char y[CLM_JWK_COORD_SIZE];
 
     clm_json_set_str(doc, "type", "clm-trust");
     clm_json_set_int(doc, "spec_version", 1);
     clm_json_set_str(doc, "tenant", WORLD_TENANT);
-    clm_json_set_str(doc, "agent_id", WORLD_AGENT);
+    clm_json_set_str(doc, "agent_id", agent_id);
+    set_time(doc, "expires_at", world->now_s + LIFE_S);
     clm_json_set_int(jobs, "threshold", 1);
     clm_json_add_str(clm_json_set_array(jobs, "kids"), WORLD_KID);
     assert_int_equal(clm_key_public_xy(world->jobs_key, x, y, NULL), CLM_OK);
@@ -86,23 +85,45 @@ static void enrol(struct host_world *world)
     clm_json_set_str(key, "x", x);
     clm_json_set_str(key, "y", y);
     set_time(key, "expires_at", world->now_s + LIFE_S);
-    assert_int_equal(clm_json_print(doc, false, &text, NULL), CLM_OK);
+    return doc;
+}
 
+struct clm_json *host_world_offer(struct host_world *world, const char *agent_id,
+                                  struct clm_json *doc)
+{
+    struct clm_buf text = CLM_BUF_INIT(16384);
+    struct clm_json *body = clm_json_new_object();
+    struct clm_cert_chain *chain = NULL;
+    char pin[CLM_PIN_SIZE];
+
+    assert_int_equal(clm_json_print(doc, false, &text, NULL), CLM_OK);
     assert_int_equal(clm_cert_chain_from_pem(world->ca_pem.data, world->ca_pem.len, &chain, NULL),
                      CLM_OK);
     clm_cert_pin(chain, 0, pin);
     clm_cert_chain_free(chain);
     clm_json_add_str(clm_json_set_array(body, "pins"), pin);
     clm_json_set_str(body, "ca_pem", clm_buf_str(&world->ca_pem));
+    clm_json_set_str(body, "agent_id", agent_id);
+    clm_json_set_str(body, "tenant", WORLD_TENANT);
     clm_json_set_take(body, "trust",
                       sign(world, world->ca_key,
                            "{\"alg\":\"ES256\",\"kid\":\"ca\",\"typ\":\"clm-trust+jws\"}",
                            clm_buf_str(&text)));
-    if (host_world_ask(world, CLM_OP_TRUST_PUT, body, NULL) != CLM_OK) {
-        fail_msg("enrolment: %s", world->err.msg);
-    }
     clm_json_free(doc);
     clm_buf_done(&text);
+    return body;
+}
+
+enum clm_code host_world_enrol(struct host_world *world, const char *agent_id, struct clm_json *doc)
+{
+    return host_world_ask(world, CLM_OP_TRUST_PUT, host_world_offer(world, agent_id, doc), NULL);
+}
+
+static void enrol(struct host_world *world)
+{
+    if (host_world_enrol(world, WORLD_AGENT, host_world_trust(world, WORLD_AGENT)) != CLM_OK) {
+        fail_msg("enrolment: %s", world->err.msg);
+    }
 }
 
 static void allow(struct host_world *world)

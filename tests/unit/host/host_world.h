@@ -39,6 +39,15 @@ void host_world_free(struct host_world *world);
 /* Closes the host half and opens it again, as after a crash. */
 void host_world_restart(struct host_world *world);
 
+/* A valid trust document for that agent; the caller changes what the test is about. */
+struct clm_json *host_world_trust(const struct host_world *world, const char *agent_id);
+/* The body of trust_put with that document; doc is freed. */
+struct clm_json *host_world_offer(struct host_world *world, const char *agent_id,
+                                  struct clm_json *doc);
+/* trust_put for a network half of that name; doc is freed. Done once for WORLD_AGENT already. */
+enum clm_code host_world_enrol(struct host_world *world, const char *agent_id,
+                               struct clm_json *doc);
+
 /* The payload of a valid job; the caller changes what the test is about. spec is JSON. */
 struct clm_json *host_world_job(const struct host_world *world, const char *type,
                                 const char *target, int64_t seq, const char *spec);

@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "agent/base/clock.h"
+#include "agent/base/fs.h"
+#include "agent/host/ledger.h"
 #include "tests/unit/host/host_world.h"
 
 #define SITE "nginx:www.example.com"
@@ -51,6 +55,14 @@ static void refused(struct host_world *world, struct clm_json *job, const char *
 static struct clm_json *scan_job(struct host_world *world, int64_t seq)
 {
     return host_world_job(world, "scan", "host", seq, "{\"scope\":\"full\"}");
+}
+
+/* The path of a file of the ledger. */
+static void in_ledger(const struct host_world *world, const char *dir, const char *name,
+                      char path[2 * PATH_MAX])
+{
+    (void)snprintf(path, 2 * PATH_MAX, "%s/host/%s%s%s", world->state_dir, dir, name,
+                   name[0] == '\0' ? "" : ".json");
 }
 
 static void a_good_job_is_accepted_and_remembered(void **state)
@@ -219,6 +231,26 @@ static void the_local_policy_has_the_last_word(void **state)
             "E_POLICY", "policy.retain_max");
 }
 
+static struct clm_json *job_that_stops(struct host_world *world, int64_t seq)
+{
+    struct clm_json *job =
+        host_world_job(world, "order", SITE, seq,
+                       "{\"certificate_id\":\"crt_01J9ZK3W5V7M2Q8R4T6Y0X1B3C\",\"sans\":{"
+                       "\"dns\":[\"www.example.com\"]},\"key\":{\"type\":\"ec-p256\"}}");
+
+    clm_json_set_str(job, "on_failure", "stop");
+    return job;
+}
+
+static void a_failure_is_left_only_where_the_host_allows_it(void **state)
+{
+    struct host_world *world = *state;
+
+    refused(world, job_that_stops(world, 1), "E_POLICY", "policy.allow_leave");
+    world->config.policy.allow_leave = true;
+    assert_int_equal(accept_job(world, job_that_stops(world, 2), NULL), CLM_OK);
+}
+
 static void a_flood_of_good_jobs_is_stopped(void **state)
 {
     struct host_world *world = *state;
@@ -228,6 +260,69 @@ static void a_flood_of_good_jobs_is_stopped(void **state)
                          CLM_OK);
     }
     refused(world, host_world_job(world, "order", SITE, 6, ORDER), "E_LIMIT", "orders_per_day");
+}
+
+/* A job that is over, as it lies in the ledger; made without flushing, for there are many. */
+static void put_finished(const struct host_world *world, const char *job_id, const char *type,
+                         int64_t accepted_at_s)
+{
+    char path[PATH_MAX + 64];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/host/jobs/%s.json", world->state_dir, job_id);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file,
+                        "{\"accepted_at\":%lld,\"payload\":\"{\\\"type\\\":\\\"%s\\\","
+                        "\\\"agent_id\\\":\\\"" WORLD_AGENT "\\\",\\\"target\\\":\\\"" SITE
+                        "\\\"}\",\"result\":{}}",
+                        (long long)accepted_at_s, type) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Ids that sort in front and a full ledger do not bring back what the policy allows in a day. */
+static void limits_outlast_a_flood_and_chosen_ids(void **state)
+{
+    struct host_world *world = *state;
+    char job_id[CLM_ID_SIZE];
+    char path[2 * PATH_MAX];
+
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(job_id, sizeof(job_id), "job_%026d", i);
+        put_finished(world, job_id, "order", world->now_s - 3600);
+    }
+    for (int i = 0; i < CLM_LEDGER_JOBS_MAX; i++) {
+        (void)snprintf(job_id, sizeof(job_id), "job_%026d", 1000 + i);
+        put_finished(world, job_id, "scan", world->now_s - (i < 3 ? 100000 : 1800));
+    }
+    assert_int_equal(accept_job(world, scan_job(world, 1), NULL), CLM_OK);
+    in_ledger(world, "jobs/", "job_00000000000000000000001002", path);
+    assert_int_equal(access(path, F_OK), -1); /* the last that is older than a day */
+    in_ledger(world, "jobs/", "job_00000000000000000000001003", path);
+    assert_int_equal(access(path, F_OK), 0);
+    refused(world, host_world_job(world, "order", SITE, 6, ORDER), "E_LIMIT", "orders_per_day");
+}
+
+/* The last of its target keeps its number: unexpired, it would be done once more. */
+static void a_job_that_was_done_is_never_done_again(void **state)
+{
+    struct host_world *world = *state;
+    struct clm_json *job = scan_job(world, 5);
+    const char *id = clm_json_text(clm_json_get(job, "job_id"));
+    struct clm_json *body = clm_json_new_object();
+    struct clm_json *reply = NULL;
+    char dir[PATH_MAX];
+
+    (void)snprintf(dir, sizeof(dir), "%.4000s/host", world->state_dir);
+    clm_json_set_str(body, "job_id", id);
+    clm_json_set_str(clm_json_set_object(body, "result"), "outcome", "succeeded");
+    assert_int_equal(host_world_ask(world, CLM_OP_JOB_ACCEPT, host_world_sign(world, job), NULL),
+                     CLM_OK);
+    assert_int_equal(host_world_ask(world, CLM_OP_CLOSE, body, NULL), CLM_OK);
+    assert_int_equal(clm_ledger_trim(dir, 0, world->now_s + 2 * CLM_LEDGER_DAY_S, NULL), CLM_OK);
+    assert_int_equal(accept_job(world, job, &reply), CLM_OK);
+    assert_string_equal(clm_json_text(clm_json_get(reply, "state")), "done");
+    clm_json_free(reply);
 }
 
 static void a_host_that_is_not_enrolled_takes_no_job(void **state)
@@ -260,6 +355,127 @@ static void local_requests_are_for_root(void **state)
     clm_json_free(reply);
 }
 
+/* A clock that is behind: later it may run. */
+static void a_job_before_its_time_is_for_later(void **state)
+{
+    struct host_world *world = *state;
+    struct clm_json *job = scan_job(world, 1);
+    char text[CLM_TIME_TEXT_SIZE];
+    char late[CLM_TIME_TEXT_SIZE];
+
+    clm_time_format(world->now_s + 3600, text);
+    clm_json_remove(job, "not_before");
+    clm_json_set_str(job, "not_before", text);
+    clm_time_format(world->now_s + 7200, late);
+    clm_json_remove(job, "expires_at");
+    clm_json_set_str(job, "expires_at", late);
+    refused(world, job, "E_EXPIRED", "may not run before ");
+    assert_non_null(strstr(world->err.msg, text));
+    assert_true(world->fail.retryable);
+}
+
+static void a_job_that_is_over_is_answered_with_its_result(void **state)
+{
+    struct host_world *world = *state;
+    struct clm_json *job = scan_job(world, 1);
+    struct clm_json *body = clm_json_new_object();
+    struct clm_json *reply = NULL;
+
+    clm_json_set_str(body, "job_id", clm_json_text(clm_json_get(job, "job_id")));
+    clm_json_set_str(clm_json_set_object(body, "result"), "outcome", "succeeded");
+    assert_int_equal(host_world_ask(world, CLM_OP_JOB_ACCEPT, host_world_sign(world, job), NULL),
+                     CLM_OK);
+    assert_int_equal(host_world_ask(world, CLM_OP_CLOSE, body, NULL), CLM_OK);
+    assert_int_equal(accept_job(world, job, &reply), CLM_OK);
+    assert_string_equal(clm_json_text(clm_json_get(reply, "state")), "done");
+    assert_string_equal(clm_json_text(clm_json_get(clm_json_get(reply, "result"), "outcome")),
+                        "succeeded");
+    clm_json_free(reply);
+}
+
+/* Between sequence and record: the same job is no replay, another with its number is. */
+static void a_crash_between_sequence_and_record_repeats_nothing(void **state)
+{
+    struct host_world *world = *state;
+    struct clm_json *job = scan_job(world, 7);
+    char path[2 * PATH_MAX];
+
+    in_ledger(world, "jobs/", clm_json_text(clm_json_get(job, "job_id")), path);
+    assert_int_equal(host_world_ask(world, CLM_OP_JOB_ACCEPT, host_world_sign(world, job), NULL),
+                     CLM_OK);
+    assert_int_equal(unlink(path), 0);
+    refused(world, scan_job(world, 7), "E_REPLAY", "has sequence 7");
+    assert_int_equal(accept_job(world, job, NULL), CLM_OK);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static void a_damaged_ledger_accepts_nothing(void **state)
+{
+    static const struct {
+        const char *dir;
+        bool is_of_job;
+        const char *says;
+    } rows[] = {{"jobs/", true, ".json'"}, {"seq.json", false, "seq.json'"}};
+    struct host_world *world = *state;
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        struct clm_json *job = scan_job(world, 1);
+        char path[2 * PATH_MAX];
+
+        in_ledger(world, rows[i].dir,
+                  rows[i].is_of_job ? clm_json_text(clm_json_get(job, "job_id")) : "", path);
+        assert_int_equal(clm_fs_replace(path, "{", 1, 0600, NULL), CLM_OK);
+        refused(world, job, "E_INTERNAL", rows[i].says);
+        assert_int_equal(unlink(path), 0);
+    }
+    char jobs[2 * PATH_MAX];
+
+    in_ledger(world, "jobs", "", jobs); /* who cannot count accepts no more */
+    assert_int_equal(rmdir(jobs), 0);
+    refused(world, host_world_job(world, "order", SITE, 1, ORDER), "E_INTERNAL", "/jobs");
+    assert_int_equal(clm_fs_mkdir(jobs, 0700, NULL), CLM_OK);
+}
+
+/* A record whose payload is not a job, whoever put it there. */
+static void a_record_that_is_no_job_serves_nothing(void **state)
+{
+    static const enum clm_op ops[] = {CLM_OP_CSR,     CLM_OP_CERT_PUT, CLM_OP_DEPLOY,
+                                      CLM_OP_DCV_PUT, CLM_OP_RECHECK,  CLM_OP_CLOSE};
+    static const char id[] = "job_01J9ZK3W5V7M2Q8R4T6Y0X1B3C";
+    static const char record[] = "{\"accepted_at\":1,\"payload\":\"{}\"}";
+    struct host_world *world = *state;
+    char path[2 * PATH_MAX];
+
+    in_ledger(world, "jobs/", id, path);
+    for (int damaged = 0; damaged < 2; damaged++) {
+        assert_int_equal(clm_fs_replace(path, record, strlen(record) - (size_t)damaged, 0600, NULL),
+                         CLM_OK);
+        for (size_t i = 0; i < CLM_ARRAY_LEN(ops); i++) {
+            struct clm_json *body = clm_json_new_object();
+
+            clm_json_set_str(body, "job_id", id);
+            clm_json_set_str(body, "order_id", "ord_01J9ZK3W5V7M2Q8R4T6Y0X1B3C");
+            clm_json_set_str(body, "domain", "www.example.com");
+            clm_json_set_str(body, "path", "/.well-known/pki-validation/a");
+            clm_json_set_str(body, "content", "a");
+            assert_int_not_equal(host_world_ask(world, ops[i], body, NULL), CLM_OK);
+            assert_string_equal(world->fail.problem, "E_INTERNAL");
+        }
+    }
+}
+
+static void nothing_is_accepted_that_is_not_signed_or_not_allowed(void **state)
+{
+    struct host_world *world = *state;
+
+    assert_int_not_equal(host_world_ask(world, CLM_OP_JOB_ACCEPT, clm_json_new_object(), NULL),
+                         CLM_OK);
+    assert_string_equal(world->fail.problem, "E_SIGNATURE");
+    assert_non_null(strstr(world->err.msg, "jws"));
+    clm_strs_done(&world->config.policy.job_types);
+    refused(world, scan_job(world, 1), "E_POLICY", "policy.job_types");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,8 +489,21 @@ int main(void)
         cmocka_unit_test_setup_teardown(form_is_checked_strictly, setup, teardown),
         cmocka_unit_test_setup_teardown(duplicate_keys_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(the_local_policy_has_the_last_word, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failure_is_left_only_where_the_host_allows_it, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_flood_of_good_jobs_is_stopped, setup, teardown),
+        cmocka_unit_test_setup_teardown(limits_outlast_a_flood_and_chosen_ids, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_job_that_was_done_is_never_done_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_host_that_is_not_enrolled_takes_no_job, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_job_before_its_time_is_for_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_job_that_is_over_is_answered_with_its_result, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_crash_between_sequence_and_record_repeats_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_ledger_accepts_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_record_that_is_no_job_serves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_accepted_that_is_not_signed_or_not_allowed,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(local_requests_are_for_root, setup, teardown),
     };
 

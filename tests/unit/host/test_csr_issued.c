@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/host/csr_world.h"
 
@@ -94,6 +95,24 @@ static void an_uploaded_request_without_its_key_is_only_issued(void **state)
     assert_non_null(
         strstr(clm_json_text(clm_json_get(reply, "note")), "not the one at the target"));
     clm_json_free(reply);
+    assert_int_equal(csr_world_keys(w), 0);
+    csr_world_good_done(&g);
+}
+
+static void a_target_without_a_key_has_not_that_of_an_upload(void **state)
+{
+    struct csr_world *w = *state;
+    char path[PATH_MAX + 32];
+    char pem[30000];
+    char text[32000];
+    struct csr_good g;
+
+    (void)snprintf(path, sizeof(path), "%s/etc/nginx/www.key", w->host->tree);
+    assert_int_equal(unlink(path), 0);
+    make_upload(w, w->key, NULL, pem);
+    upload_text(pem, text);
+    csr_world_good(w, text, &g);
+    assert_string_equal(clm_json_text(clm_json_get(g.reply, "key_storage")), "elsewhere");
     assert_int_equal(csr_world_keys(w), 0);
     csr_world_good_done(&g);
 }
@@ -236,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_uploaded_request_finds_its_key_at_the_target),
         TEST(an_uploaded_request_without_its_key_is_only_issued),
+        TEST(a_target_without_a_key_has_not_that_of_an_upload),
         TEST(bad_uploads_are_refused),
         TEST(what_the_ca_changed_is_told),
         TEST(a_chain_must_end_where_root_says),

@@ -19,6 +19,9 @@
 #define TOKEN "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
 #define PATH  "/.well-known/acme-challenge/" TOKEN
 
+#define A16 "aaaaaaaaaaaaaaaa"
+#define A64 A16 A16 A16 A16
+
 struct root {
     char dir[64];
     char file[PATH_MAX];
@@ -68,12 +71,16 @@ static void only_two_places_and_plain_names_are_allowed(void **state)
         {PATH, "token.thumb", CLM_OK, "a token"},
         {"/.well-known/pki-validation/fileauth.txt", "abc", CLM_OK, "a file"},
         {"/.well-known/pki-validation/A1b2.html", "abc", CLM_OK, "a page"},
+        {"/.well-known/pki-validation/" A64, "abc", CLM_OK, "64 characters, no extension"},
+        {"/.well-known/pki-validation/" A64 "a", "abc", CLM_E_INVAL, "65 characters"},
+        {"/.well-known/pki-validation/", "abc", CLM_E_INVAL, "no name of a file"},
         {"/.well-known/acme-challenge/short", "x", CLM_E_INVAL, "shorter than 16"},
         {"/.well-known/acme-challenge/../../etc/passwd0000", "x", CLM_E_INVAL, "climbs"},
         {"/.well-known/acme-challenge/aaaaaaaaaaaaaaaa/b", "x", CLM_E_INVAL, "a slash more"},
         {"/.well-known/acme-challenge/aaaaaaaaaaaaaaaa.php", "x", CLM_E_INVAL, "a dot"},
         {"/.well-known/acme-challenge/", "x", CLM_E_INVAL, "no name"},
         {"/.well-known/pki-validation/..", "x", CLM_E_INVAL, "dots only"},
+        {"/.well-known/pki-validation/a..b.txt", "x", CLM_E_INVAL, "two dots"},
         {"/.well-known/pki-validation/.htaccess", "x", CLM_E_INVAL, "hidden"},
         {"/.well-known/pki-validation/a.php", "x", CLM_E_INVAL, "a script"},
         {"/.well-known/pki-validation/a.txt.php", "x", CLM_E_INVAL, "a script behind"},
@@ -179,6 +186,114 @@ static void the_same_file_twice_is_success_another_content_is_not(void **state)
     assert_int_equal(put(root, "token.thumb", NULL), CLM_OK);
     assert_int_equal(put(root, "token.other", &err), CLM_E_EXISTS);
     assert_non_null(strstr(err.msg, "remove it by hand"));
+    assert_int_equal(put(root, "token.longer", NULL), CLM_E_EXISTS);
+}
+
+static void what_is_in_the_way_is_not_touched(void **state)
+{
+    struct root *root = *state;
+    const struct clm_dcv_root here = {root->dir, false};
+    struct clm_err err = {.code = CLM_OK};
+    char path[PATH_MAX];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/.well-known", root->dir);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(clm_dcv_write(&here, PATH, "x", &err), CLM_E_PERM);
+    assert_non_null(strstr(err.msg, "is a symlink or no directory"));
+    assert_int_equal(unlink(path), 0);
+
+    assert_int_equal(put(root, "x", NULL), CLM_OK);
+    assert_int_equal(unlink(root->file), 0);
+    assert_int_equal(mkdir(root->file, 0755), 0);
+    assert_int_equal(clm_dcv_write(&here, PATH, "x", &err), CLM_E_PERM);
+    assert_non_null(strstr(err.msg, "exists and is no regular file"));
+    assert_int_equal(rmdir(root->file), 0);
+    assert_int_equal(symlink("/etc/passwd", root->file), 0);
+    assert_int_equal(clm_dcv_write(&here, PATH, "x", &err), CLM_E_PERM);
+    assert_int_equal(clm_dcv_remove(root->dir, &root->made, NULL, NULL), CLM_OK);
+    assert_int_equal(unlink(root->file), 0); /* nor is it removed as one of ours */
+}
+
+/* The record lies in our state directory; but nothing outside of the web root is ever removed. */
+static void records_that_lead_elsewhere_remove_nothing(void **state)
+{
+    struct root *root = *state;
+    struct clm_strs made = {0};
+    char victim[PATH_MAX];
+    char text[2 * PATH_MAX];
+    size_t n = 7;
+
+    (void)snprintf(victim, sizeof(victim), "%s-victim", root->dir);
+    FILE *file = fopen(victim, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(clm_strs_add(&made, "/", NULL), CLM_OK);
+    assert_int_equal(clm_strs_add(&made, victim, NULL), CLM_OK);
+    (void)snprintf(text, sizeof(text), "%s/../%s", root->dir, strrchr(victim, '/') + 1);
+    assert_int_equal(clm_strs_add(&made, text, NULL), CLM_OK);
+    (void)snprintf(text, sizeof(text), "%s//x", root->dir);
+    assert_int_equal(clm_strs_add(&made, text, NULL), CLM_OK);
+    (void)snprintf(text, sizeof(text), "%s/%0300d/x", root->dir, 0);
+    assert_int_equal(clm_strs_add(&made, text, NULL), CLM_OK);
+    (void)snprintf(text, sizeof(text), "%s/none/x", root->dir);
+    assert_int_equal(clm_strs_add(&made, text, NULL), CLM_OK);
+    assert_int_equal(clm_dcv_remove(root->dir, &made, &n, NULL), CLM_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(access(victim, F_OK), 0);
+    assert_int_equal(clm_dcv_remove("/tmp/clm-dcv-nowhere", &made, &n, NULL), CLM_OK);
+    assert_int_equal(access(victim, F_OK), 0);
+    assert_int_equal(unlink(victim), 0);
+    clm_strs_done(&made);
+}
+
+static void a_root_that_is_too_deep_gets_nothing(void **state)
+{
+    struct root *root = *state;
+    char dir[PATH_MAX];
+    struct clm_dcv_root deep = {dir, false};
+    struct clm_err err = {.code = CLM_OK};
+    size_t len = (size_t)snprintf(dir, sizeof(dir), "%s", root->dir);
+
+    while (len < PATH_MAX - 64) { /* room for one component more, not for two */
+        size_t n = PATH_MAX - 40 - len < 200 ? PATH_MAX - 40 - len : 200;
+
+        dir[len] = '/';
+        memset(dir + len + 1, 'd', n - 1);
+        len += n;
+        dir[len] = '\0';
+        assert_int_equal(mkdir(dir, 0755), 0);
+    }
+    assert_int_equal(clm_dcv_write(&deep, PATH, "x", &err), CLM_E_LIMIT);
+    while (len > strlen(root->dir)) {
+        assert_int_equal(rmdir(dir), 0); /* empty */
+        len = (size_t)(strrchr(dir, '/') - dir);
+        dir[len] = '\0';
+    }
+}
+
+static void the_rules_are_asked_again_before_writing(void **state)
+{
+    struct root *root = *state;
+    const struct clm_dcv_root here = {root->dir, false};
+
+    assert_int_equal(clm_dcv_write(&here, "/index.html", "x", NULL), CLM_E_INVAL);
+    assert_int_equal(clm_dcv_write(&here, PATH, "<", NULL), CLM_E_INVAL);
+}
+
+static void a_file_that_cannot_be_removed_is_an_error(void **state)
+{
+    struct root *root = *state;
+    struct clm_err err = {.code = CLM_OK};
+
+    assert_int_equal(put(root, "x", NULL), CLM_OK);
+    clm_fs_fail_op("unlink", 30 /* EROFS */);
+    assert_int_not_equal(clm_dcv_remove(root->dir, &root->made, NULL, &err), CLM_OK);
+    clm_fs_fail_op(NULL, 0);
+    assert_non_null(strstr(err.msg, "remove '"));
+    assert_int_equal(access(root->file, F_OK), 0);
 }
 
 static void no_symlink_is_followed(void **state)
@@ -220,6 +335,27 @@ static void no_symlink_is_followed(void **state)
         }
     }
     assert_int_equal(rmdir(outside), 0);
+}
+
+/* Whoever owns the directory above the web root must not choose where we write. */
+static void nobody_else_moves_the_web_root(void **state)
+{
+    struct root *root = *state;
+    char outside[64] = "/tmp/clm-dcv-outside.XXXXXX";
+    char link_path[PATH_MAX];
+    struct clm_err err = {0};
+    struct clm_dcv_root moved = {link_path, false};
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_non_null(mkdtemp(outside));
+    (void)snprintf(link_path, sizeof(link_path), "%s/public", root->dir);
+    assert_int_equal(symlink(outside, link_path), 0);
+    assert_int_equal(lchown(link_path, 4242, 4242), 0);
+    assert_int_equal(clm_dcv_write(&moved, PATH, "x", &err), CLM_E_PERM);
+    assert_int_equal(rmdir(outside), 0); /* and it is empty */
+    assert_int_equal(unlink(link_path), 0);
 }
 
 static void removal_does_not_leave_the_web_root_by_a_symlink(void **state)
@@ -288,7 +424,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_others_put_into_our_directory_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(the_same_file_twice_is_success_another_content_is_not,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_in_the_way_is_not_touched, setup, teardown),
+        cmocka_unit_test_setup_teardown(records_that_lead_elsewhere_remove_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_root_that_is_too_deep_gets_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_rules_are_asked_again_before_writing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_cannot_be_removed_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(no_symlink_is_followed, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_else_moves_the_web_root, setup, teardown),
         cmocka_unit_test_setup_teardown(removal_does_not_leave_the_web_root_by_a_symlink, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_alias_gets_only_the_last_component, setup, teardown),

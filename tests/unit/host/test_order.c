@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/base/fs.h"
 #include "tests/unit/host/host_world.h"
@@ -255,6 +256,20 @@ static void the_key_of_an_order_that_came_to_nothing_goes(void **state)
     clm_key_free(key);
 }
 
+static void an_order_that_is_over_is_good_for_nothing(void **state)
+{
+    struct host_world *world = *state;
+    char job_id[CLM_ID_SIZE];
+
+    host_world_accept(world, "order", SITE, 1, ORDER, job_id);
+    close_order(world, job_id, "failed");
+    assert_int_not_equal(host_world_ask(world, CLM_OP_CSR, body_of(job_id), NULL), CLM_OK);
+    assert_non_null(strstr(world->err.msg, "is over"));
+    assert_false(is_waiting(world, job_id)); /* no key was made */
+    assert_int_not_equal(put_certificate(world, job_id, "x"), CLM_OK);
+    assert_non_null(strstr(world->err.msg, "is over"));
+}
+
 static void old_keys_go_when_the_host_half_starts(void **state)
 {
     struct host_world *world = *state;
@@ -274,6 +289,23 @@ static void old_keys_go_when_the_host_half_starts(void **state)
     assert_false(is_waiting(world, job_id));
 }
 
+/* Nobody knows what became of its order: the key stays until it is old. */
+static void a_key_whose_job_is_forgotten_waits_on(void **state)
+{
+    struct host_world *world = *state;
+    char path[PATH_MAX + 128];
+    char job_id[CLM_ID_SIZE];
+    char sha256[65];
+
+    host_world_accept(world, "order", SITE, 1, ORDER, job_id);
+    ask_csr(world, job_id, sha256);
+    (void)snprintf(path, sizeof(path), "%s/host/jobs/%s.json", world->state_dir, job_id);
+    assert_int_equal(unlink(path), 0);
+    host_world_restart(world);
+    assert_int_equal(host_world_ask(world, CLM_OP_STATUS, clm_json_new_object(), NULL), CLM_OK);
+    assert_true(is_waiting(world, job_id));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,7 +319,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_reply_ever_holds_a_private_key, setup, teardown),
         cmocka_unit_test_setup_teardown(the_key_of_an_order_that_came_to_nothing_goes, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(an_order_that_is_over_is_good_for_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(old_keys_go_when_the_host_half_starts, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_key_whose_job_is_forgotten_waits_on, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("order", tests, NULL, NULL);

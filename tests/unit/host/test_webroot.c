@@ -24,12 +24,15 @@
     "\"ec-p256\"},\"dcv\":{\"method\":\"http-01\"}}"
 
 #define REDIRECTS "return 301 https://www.example.com$request_uri;"
+#define SERVERS   3
 
-/* One nginx: which port it answers on in clear, whether it has the target, what it does. */
+/* One nginx: which port it answers on in clear (0: it is not there), whether it has the target, what
+ * it does. */
 struct server {
     unsigned port;
     bool has_target;
-    const char *extra; /* "" or directives of the plain server; NULL: there is no such server */
+    const char *extra; /* "" or directives of the plain server, with @ for the temporary directory;
+                          NULL: there is no such server */
     const char *root;  /* directory below the temporary one */
 };
 
@@ -55,6 +58,27 @@ static void scene_free(struct scene *scene)
     free(scene);
 }
 
+/* text with @ replaced. */
+static void directives(const struct scene *scene, const char *text, char dst[512])
+{
+    size_t at = strcspn(text, "@");
+
+    (void)snprintf(dst, 512, "%.*s%s%s", (int)at, text, text[at] == '@' ? scene->dir : "",
+                   text + at + (text[at] == '@'));
+}
+
+/* "long/directory", each of them; "" and NULL: none. */
+static void make_dirs(const struct scene *scene, const char *name)
+{
+    for (size_t len = 0; name != NULL && name[len] != '\0';) {
+        char path[256];
+
+        len += 1 + strcspn(name + len + 1, "/");
+        (void)snprintf(path, sizeof(path), "%s/%.*s", scene->dir, (int)len, name);
+        (void)mkdir(path, 0755);
+    }
+}
+
 static void run_server(struct scene *scene, int i, const struct server *server)
 {
     const char *tree = scene->world->tree;
@@ -66,16 +90,17 @@ static void run_server(struct scene *scene, int i, const struct server *server)
     char title[128];
     char text[2048];
     char root[128];
+    char extra[512];
     int len = snprintf(text, sizeof(text), "http {\n");
 
     (void)snprintf(conf, sizeof(conf), "/etc/nginx-%d/nginx.conf", i);
     (void)snprintf(title, sizeof(title), "nginx: master process nginx -c %s", conf);
     (void)snprintf(root, sizeof(root), "%s/%s", scene->dir, server->root);
-    (void)mkdir(root, 0755);
     if (server->extra != NULL) {
+        directives(scene, server->extra, extra);
         len += snprintf(text + len, sizeof(text) - (size_t)len,
                         "server { listen 127.0.0.1:%u; server_name " NAME "; root %s; %s }\n",
-                        server->port, root, server->extra);
+                        server->port, root, extra);
     }
     (void)snprintf(text + len, sizeof(text) - (size_t)len,
                    "server { listen 127.0.0.1:%d ssl; server_name %s;\n"
@@ -112,6 +137,7 @@ static void put(struct scene *scene, int64_t seq, char dst[32])
         const char *file = clm_json_text(clm_json_get(reply, "file"));
 
         assert_true(clm_str_starts(file, scene->dir));
+        assert_int_equal(access(file, R_OK), 0);
         file += strlen(scene->dir) + 1;
         (void)snprintf(dst, 32, "%.*s", (int)strcspn(file, "/"), file);
     }
@@ -121,7 +147,7 @@ static void put(struct scene *scene, int64_t seq, char dst[32])
 static void the_server_with_the_target_comes_first(void **state)
 {
     static const struct {
-        struct server servers[2];
+        struct server servers[SERVERS];
         const char *want; /* "": refused */
         const char *says;
     } rows[] = {
@@ -142,6 +168,24 @@ static void the_server_with_the_target_comes_first(void **state)
         /* unless it is the same directory */
         {{{8080, false, "", "a"}, {8081, false, "", "a"}}, "a", ""},
         {{{8080, true, REDIRECTS, "a"}, {8081, false, REDIRECTS, "b"}}, "", "web root of"},
+        /* three of them: the first two are named */
+        {{{8080, false, "", "a"}, {8081, false, "", "b"}, {8082, false, "", "c"}},
+         "",
+         "'nginx@/etc/nginx-0/nginx.conf' and 'nginx@/etc/nginx-1/nginx.conf'"},
+        /* the challenges have a directory of their own: by its root, by an alias, with a short one */
+        {{{80, true, "location ^~ /.well-known/acme-challenge/ { root @/b/; }", "a"},
+          {0, false, NULL, "b"}},
+         "b",
+         ""},
+        {{{80, true, "location ^~ /.well-known/acme-challenge/ { alias @/long/directory/for/it/; }",
+           "a"},
+          {0, false, NULL, "long/directory/for/it"}},
+         "long",
+         ""},
+        {{{80, true, "location ^~ /.well-known/acme-challenge/ { alias @/b/; }", "a"},
+          {8081, false, "", "b"}},
+         "b",
+         ""},
     };
 
     (void)state;
@@ -149,8 +193,12 @@ static void the_server_with_the_target_comes_first(void **state)
         struct scene *scene = scene_new();
         char got[32];
 
-        run_server(scene, 0, &rows[i].servers[0]);
-        run_server(scene, 1, &rows[i].servers[1]);
+        for (int k = 0; k < SERVERS; k++) {
+            make_dirs(scene, rows[i].servers[k].root);
+            if (rows[i].servers[k].port != 0) {
+                run_server(scene, k, &rows[i].servers[k]);
+            }
+        }
         put(scene, (int64_t)i + 1, got);
         if (strcmp(got, rows[i].want) != 0 ||
             (got[0] == '\0' && strstr(scene->world->err.msg, rows[i].says) == NULL)) {

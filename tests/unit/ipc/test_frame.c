@@ -64,6 +64,15 @@ static void head_survives_encoding(void **state)
     }
 }
 
+static void kinds_have_names_and_others_have_not(void **state)
+{
+    (void)state;
+    for (unsigned kind = 0; kind < CLM_FRAME__COUNT; kind++) {
+        assert_string_not_equal(clm_frame_kind_name((enum clm_frame_kind)kind), "unknown");
+    }
+    assert_string_equal(clm_frame_kind_name(CLM_FRAME__COUNT), "unknown");
+}
+
 static void malformed_heads_are_refused(void **state)
 {
     static const struct {
@@ -211,6 +220,42 @@ static void bodies_out_of_range_are_not_sent(void **state)
     pair_close(pair);
 }
 
+static void error_without_a_code_is_a_bug_of_ours(void **state)
+{
+    const struct clm_err none = {.code = CLM_OK};
+    struct clm_fail fail;
+
+    (void)state;
+    clm_fail_from_err(&fail, "E_INTERNAL", &none, NULL);
+    assert_int_equal(fail.code, CLM_E_BUG);
+    assert_string_equal(fail.hint, "");
+}
+
+/* One byte of it would tell the client that a failure is a success. */
+static void fails_of_another_shape_are_refused(void **state)
+{
+    static const char *const rows[] = {
+        "{}",
+        "{\"code\":1,\"problem\":\"p\",\"message\":\"m\"}",
+        "{\"code\":\"io\",\"message\":\"m\"}",
+        "{\"code\":\"io\",\"problem\":\"p\"}",
+        "{\"code\":\"io\",\"problem\":\"p\",\"message\":\"m\",\"hint\":7}",
+        "{\"code\":\"io\",\"problem\":\"p\",\"message\":\"m\",\"retryable\":\"yes\"}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct clm_fail fail = {.code = CLM_E_LIMIT};
+        struct clm_json *obj = NULL;
+
+        assert_int_equal(clm_json_parse(rows[i], strlen(rows[i]), 1000, &obj, NULL), CLM_OK);
+        if (clm_fail_from_json(obj, &fail, NULL) != CLM_E_PARSE || fail.code != CLM_E_LIMIT) {
+            fail_msg("row %zu", i);
+        }
+        clm_json_free(obj);
+    }
+}
+
 static void fail_survives_the_socket(void **state)
 {
     struct clm_err err = {0};
@@ -227,7 +272,7 @@ static void fail_survives_the_socket(void **state)
         assert_int_equal(clm_fail_from_json(obj, &out, NULL), CLM_OK);
         assert_int_equal(out.code, i);
         assert_string_equal(out.problem, "E_POLICY");
-        assert_string_equal(out.message, "it is so");
+        assert_string_equal(out.message, err.msg);
         assert_string_equal(out.hint, "change it");
         assert_int_equal(out.retryable, clm_code_is_transient((enum clm_code)i));
         clm_json_set_str(obj, "code", "from-a-later-version");
@@ -265,12 +310,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_has_a_name_and_a_rule),
         cmocka_unit_test(head_survives_encoding),
+        cmocka_unit_test(kinds_have_names_and_others_have_not),
         cmocka_unit_test(malformed_heads_are_refused),
         cmocka_unit_test(frame_split_at_every_byte_arrives_whole),
         cmocka_unit_test(frame_cut_off_at_every_byte_is_no_frame),
         cmocka_unit_test(slow_frame_and_silence_run_into_the_limit),
         cmocka_unit_test(reader_that_does_not_read_ends_the_sending),
         cmocka_unit_test(bodies_out_of_range_are_not_sent),
+        cmocka_unit_test(error_without_a_code_is_a_bug_of_ours),
+        cmocka_unit_test(fails_of_another_shape_are_refused),
         cmocka_unit_test(fail_survives_the_socket),
         cmocka_unit_test(private_keys_are_seen_anywhere_in_a_text),
     };

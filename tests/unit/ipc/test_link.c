@@ -193,6 +193,51 @@ static void broken_conversations_break_the_link(void **state)
     }
 }
 
+static void keys_and_other_bodies_are_not_taken(void **state)
+{
+    static const struct {
+        unsigned kind;
+        const char *body;
+        enum clm_code code;
+    } rows[] = {
+        {CLM_FRAME_REPLY, "{\"a\":\"-----BEGIN PRIVATE KEY-----\"}", CLM_E_BUG},
+        {CLM_FRAME_EVENT, "{\"a\":\"-----BEGIN PRIVATE KEY-----\"}", CLM_E_BUG},
+        {CLM_FRAME_EVENT, "[]", CLM_E_PARSE},
+        {CLM_FRAME_FAIL, "[]", CLM_E_PARSE},
+        {CLM_FRAME_FAIL, "{", CLM_E_PARSE},
+        {CLM_FRAME_REPLY, "7", CLM_E_PARSE},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct world *w = *state;
+        struct clm_json *reply = NULL;
+
+        put(w->peer, rows[i].kind, 0, rows[i].body);
+        clm_link_set_handlers(w->link, NULL);
+        clm_link_set_silence(w->link, 200);
+        if (clm_link_call(w->link, CLM_OP_STATUS, NULL, &reply, NULL, NULL) != rows[i].code) {
+            fail_msg("row %zu", i);
+        }
+        assert_null(reply);
+        clm_link_rest(w->link); /* one that cannot be connected again stays broken */
+        assert_int_equal(clm_link_call(w->link, CLM_OP_STATUS, NULL, NULL, NULL, NULL), CLM_E_NET);
+        assert_int_equal(world_close(state), 0);
+        assert_int_equal(world_open(state), 0);
+    }
+    clm_link_free(NULL);
+}
+
+static void fail_is_told_to_those_who_do_not_ask_for_it(void **state)
+{
+    struct world *w = *state;
+    struct clm_err err = {0};
+
+    put(w->peer, CLM_FRAME_FAIL, 0,
+        "{\"code\":\"limit\",\"problem\":\"E_LIMIT\",\"message\":\"too much\"}");
+    assert_int_equal(call(w, NULL, NULL, &err), CLM_E_LIMIT);
+    assert_string_equal(err.msg, "too much");
+}
+
 static void requests_from_the_host_half_are_refused(void **state)
 {
     struct world *w = *state;
@@ -233,6 +278,28 @@ static void reply_beyond_four_mebibytes_is_refused(void **state)
     }
     assert_int_equal(call(w, NULL, NULL, NULL), CLM_E_LIMIT);
     assert_int_equal(kill(pid, SIGKILL), 0); /* it may wait for somebody to read the rest */
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* The last piece counts as well. */
+static void reply_one_byte_too_long_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct clm_err err = {0};
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        static char piece[CLM_FRAME_BODY_MAX + 1];
+
+        memset(piece, ' ', CLM_FRAME_BODY_MAX);
+        for (unsigned i = 0; i < CLM_FRAME_JOINED_MAX / CLM_FRAME_BODY_MAX; i++) {
+            put(w->peer, CLM_FRAME_PART, 0, piece);
+        }
+        put(w->peer, CLM_FRAME_REPLY, 0, "{}");
+        _exit(0);
+    }
+    assert_int_equal(call(w, NULL, NULL, &err), CLM_E_LIMIT);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
@@ -311,6 +378,7 @@ static void rested_link_lets_go_and_connects_again(void **state)
         assert_int_equal(n, i);
         clm_json_free(reply);
         clm_link_rest(link);
+        clm_link_rest(link); /* it rests already */
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
@@ -345,6 +413,7 @@ static void spawned_host_half_gets_the_socket_and_the_arguments(void **state)
     assert_int_equal(clm_link_call(link, CLM_OP_HELLO, NULL, &reply, NULL, NULL), CLM_OK);
     assert_string_equal(clm_json_text(clm_json_get(reply, "from")), "it");
     clm_json_free(reply);
+    clm_link_rest(link); /* a child is not started again: it is kept */
     clm_link_free(link);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
     (void)unlink(path);
@@ -360,9 +429,12 @@ int main(void)
         IN_WORLD(fail_becomes_its_code_message_and_hint),
         IN_WORLD(reply_in_parts_is_joined),
         IN_WORLD(broken_conversations_break_the_link),
+        IN_WORLD(keys_and_other_bodies_are_not_taken),
+        IN_WORLD(fail_is_told_to_those_who_do_not_ask_for_it),
         IN_WORLD(requests_from_the_host_half_are_refused),
         IN_WORLD(end_without_reply_is_a_network_error),
         IN_WORLD(reply_beyond_four_mebibytes_is_refused),
+        IN_WORLD(reply_one_byte_too_long_is_refused),
         cmocka_unit_test(connecting_tells_why_it_failed),
         cmocka_unit_test(rested_link_lets_go_and_connects_again),
         cmocka_unit_test(spawned_host_half_gets_the_socket_and_the_arguments),

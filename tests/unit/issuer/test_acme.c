@@ -10,6 +10,7 @@
 
 #include "agent/base/str.h"
 #include "agent/crypto/jws.h"
+#include "agent/issuer/acme_internal.h"
 #include "tests/unit/issuer/script.h"
 
 #define ACCOUNT       BASE "/acct/1"
@@ -96,6 +97,29 @@ static void what_the_directory_demands_is_asked_of_the_operator(void **state)
         script_start(&s, answers, NULL);
         assert_int_equal(clm_acme_account(s.acme, &account, &s.err), CLM_E_CONFIG);
         assert_non_null(strstr(s.err.msg, cases[i].says));
+        script_end(&s);
+    }
+}
+
+static void terms_that_nobody_can_read_are_not_shown(void **state)
+{
+    static const struct {
+        const char *meta;
+        enum clm_code expected;
+    } cases[] = {{"{\"termsOfService\":\"a\\u0007b\"}", CLM_OK},
+                 {"{\"termsOfService\":7}", CLM_E_PARSE},
+                 {"{\"externalAccountRequired\":7}", CLM_E_PARSE}};
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        char body[1024];
+        (void)snprintf(body, sizeof(body), "%.*s,\"meta\":%s}", (int)strlen(DIRECTORY_BODY) - 1,
+                       DIRECTORY_BODY, cases[i].meta);
+        const struct answer answers[] = {
+            {.method = "GET", .url = BASE "/dir", .status = 200, JSON, .body = body}, {0}};
+        struct script s;
+        script_start(&s, answers, NULL);
+        assert_int_equal(clm_acme_directory(s.acme, &s.err), cases[i].expected);
+        assert_string_equal(s.acme->terms, "");
         script_end(&s);
     }
 }
@@ -467,6 +491,36 @@ static void tokens_that_may_not_become_files_are_refused(void **state)
     }
 }
 
+static void authorizations_that_are_none_are_told_by_member(void **state)
+{
+#define ID            "\"identifier\":{\"type\":\"dns\",\"value\":\"a.example\"}"
+#define OF(challenge) "{\"status\":\"pending\"," ID ",\"challenges\":[" challenge "]}"
+    static const struct {
+        const char *body;
+        const char *says;
+    } cases[] = {
+        {"{}", "status"},
+        {"{\"status\":\"pending\"}", "identifier"},
+        {"{\"status\":\"pending\",\"identifier\":{}}", "type"},
+        {"{\"status\":\"pending\",\"identifier\":{\"type\":\"dns\"}}", "value"},
+        {"{\"status\":\"pending\",\"identifier\":{\"type\":\"ip\",\"value\":\"x\"}}", "x"},
+        {"{\"status\":\"pending\"," ID "}", "challenges"},
+        {OF("{},{\"type\":7}"), "http-01"},
+        {OF("{\"type\":\"http-01\"}"), "status"},
+        {OF("{\"type\":\"http-01\",\"status\":\"pending\"}"), "url"},
+        {OF("{\"type\":\"http-01\",\"status\":\"pending\",\"url\":\"" BASE "/h\"}"), "token"},
+    };
+    struct clm_challenge c;
+    struct script s;
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        if (challenge(cases[i].body, &c, &s) == CLM_OK ||
+            strstr(s.err.msg, cases[i].says) == NULL) {
+            fail_msg("case %zu: %s", i, s.err.msg);
+        }
+    }
+}
+
 static void ready_is_an_empty_object(void **state)
 {
     const struct answer answers[] = {
@@ -477,6 +531,25 @@ static void ready_is_an_empty_object(void **state)
     assert_int_equal(clm_acme_challenge_ready(s.acme, BASE "/h/1", &s.err), CLM_OK);
     assert_non_null(s.payload);
     assert_int_equal(clm_json_len(s.payload), 0);
+    script_end(&s);
+}
+
+static void a_ca_without_revocation_says_so(void **state)
+{
+    const struct answer answers[] = {{.method = "GET",
+                                      .url = BASE "/dir",
+                                      .status = 200,
+                                      JSON,
+                                      .body =
+                                          "{\"newNonce\":\"" BASE "/nonce\",\"newAccount\":\"" BASE
+                                          "/account\",\"newOrder\":\"" BASE "/order\"}"},
+                                     {0}};
+    struct script s;
+    (void)state;
+    script_start(&s, answers, ACCOUNT);
+    assert_int_equal(clm_acme_revoke(s.acme, (const uint8_t *)"\x30\x00", 2, 4, &s.err),
+                     CLM_E_UNSUPPORTED);
+    assert_non_null(strstr(s.err.msg, "offers no revocation"));
     script_end(&s);
 }
 
@@ -501,6 +574,7 @@ int main(void)
         cmocka_unit_test(account_is_created_with_the_key_itself),
         cmocka_unit_test(external_account_is_bound),
         cmocka_unit_test(what_the_directory_demands_is_asked_of_the_operator),
+        cmocka_unit_test(terms_that_nobody_can_read_are_not_shown),
         cmocka_unit_test(accounts_that_cannot_be_used),
         cmocka_unit_test(only_p256_keys_and_https_directories_are_taken),
         cmocka_unit_test(order_names_dns_and_addresses),
@@ -516,7 +590,9 @@ int main(void)
         cmocka_unit_test(a_name_proved_otherwise_needs_no_file),
         cmocka_unit_test(addresses_are_identifiers_too),
         cmocka_unit_test(tokens_that_may_not_become_files_are_refused),
+        cmocka_unit_test(authorizations_that_are_none_are_told_by_member),
         cmocka_unit_test(ready_is_an_empty_object),
+        cmocka_unit_test(a_ca_without_revocation_says_so),
         cmocka_unit_test(revocation_names_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

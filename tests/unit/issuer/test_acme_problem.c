@@ -61,19 +61,22 @@ static void missing_and_wrong_members_do_no_harm(void **state)
 
 static void foreign_text_is_one_line_and_cut_off(void **state)
 {
-    struct clm_issuer_problem p;
-    char text[2048] = "{\"detail\":\"a\\nb\\u001b[31m";
+    static const char *const starts[] = {"a\\nb\\u001b[31m", "a\\nb\\u007f[31mx"};
     (void)state;
-    char *end = text + strlen(text);
-    for (int i = 0; i < 500; i++) { /* two bytes each, at an odd offset */
-        end = stpcpy(end, "\xc3\xa4");
+    for (size_t k = 0; k < CLM_ARRAY_LEN(starts); k++) { /* the cut tears a character once */
+        struct clm_issuer_problem p;
+        char text[2048] = "{\"detail\":\"";
+        char *end = stpcpy(text + strlen(text), starts[k]);
+        for (int i = 0; i < 500; i++) { /* two bytes each */
+            end = stpcpy(end, "\xc3\xa4");
+        }
+        (void)stpcpy(end, "\"}");
+        read_text(text, &p);
+        assert_memory_equal(p.detail, "a b [31m", 8);
+        assert_true(strlen(p.detail) < sizeof(p.detail));
+        assert_true(clm_str_is_utf8(p.detail, strlen(p.detail)));
+        assert_string_equal(p.detail + strlen(p.detail) - 3, "...");
     }
-    (void)stpcpy(end, "\"}");
-    read_text(text, &p);
-    assert_memory_equal(p.detail, "a b [31m", 8);
-    assert_true(strlen(p.detail) < sizeof(p.detail));
-    assert_true(clm_str_is_utf8(p.detail, strlen(p.detail)));
-    assert_string_equal(p.detail + strlen(p.detail) - 3, "...");
 }
 
 static void types_mean_codes(void **state)

@@ -117,6 +117,7 @@ static void a_key_goes_when_its_order_came_to_nothing_and_a_newer_one_is_there(v
     put_old_key(&act, "key_1", "crt_a", 1000, false);
     put_old_key(&act, "key_other", "crt_b", 900, false);
     put_old_key(&act, "key_nobodys", NULL, 900, true);
+    put_old_key(&act, "key_nobodys_too", NULL, 900, false);
     sweeps(&act, 2000, ""); /* both are the newest of theirs */
     put_old_key(&act, "key_2", "crt_a", 2000, true);
     put_old_key(&act, "key_3", "crt_a", 3000, false);

@@ -1,126 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes into files: every content in every format, taken apart again, and left alone if it is
  * there already. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "agent/crypto/hash.h"
-#include "agent/crypto/pkcs8.h"
-#include "agent/job/txn_build.h"
-#include "agent/keystore/keystore.h"
-#include "tests/support/scene.h"
-
-static struct scene_certs certs;
-static struct scene scene; /* for the key file */
-
-static int begin(void **state)
-{
-    (void)state;
-    scene_certs_make(&certs, CLM_TEST_GOOD);
-    scene_make(&scene, SCENE_PAIR, &certs);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    scene_done(&scene);
-    scene_certs_done(&certs);
-    return 0;
-}
-
-/* A maker for a plan of one step. */
-struct make {
-    struct clm_plan plan;
-    struct clm_step *step;
-    struct clm_txn_maker maker;
-    struct clm_buf out;
-    struct clm_err err;
-};
-
-static void make_begin(struct make *make, enum clm_content content, enum clm_file_format format)
-{
-    memset(make, 0, sizeof(*make));
-    make->step = clm_plan_add(&make->plan, CLM_STEP_FILE_PUT);
-    assert_non_null(make->step);
-    strcpy(make->plan.deployer, "file");
-    strcpy(make->step->path, "/etc/x");
-    make->step->content = content;
-    make->step->format = format;
-    if (clm_format_is_keystore(format)) {
-        strcpy(make->step->store_password, "known:changeit");
-    }
-    make->maker.plan = &make->plan;
-    make->maker.bundle = scene.bundle;
-    make->maker.now_s = FAKE_IO_NOW_S;
-    make->out = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
-}
-
-static enum clm_code make_build(struct make *make, const struct clm_buf *old)
-{
-    enum clm_code code = CLM_OK;
-
-    clm_buf_reset(&make->out);
-    clm_txn_maker_done(&make->maker);
-    code = clm_txn_maker_load(&make->maker, &make->err);
-    return code == CLM_OK ? clm_txn_build(&make->maker, make->step, old, &make->out, &make->err)
-                          : code;
-}
-
-static void make_end(struct make *make)
-{
-    clm_txn_maker_done(&make->maker);
-    clm_plan_done(&make->plan);
-    clm_buf_done(&make->out);
-}
-
-static void must_build(struct make *make, const struct clm_buf *old)
-{
-    if (make_build(make, old) != CLM_OK) {
-        fail_msg("%s as %s: %s", clm_content_name(make->step->content),
-                 clm_file_format_name(make->step->format), make->err.msg);
-    }
-}
-
-/* Leaf first, and the key: what the step says there is, and nothing else. */
-static void expect_parts(struct make *make)
-{
-    CLM_CLEANUP(clm_txn_parts_done) struct clm_txn_parts parts = {0};
-    enum clm_content content = make->step->content;
-    bool is_store = clm_format_is_keystore(make->step->format);
-    bool leaf = is_store || clm_content_has_leaf(content);
-    bool key = is_store || clm_content_has_key(content);
-    char sha256[CLM_SHA256_HEX_SIZE];
-    size_t len = 0;
-    const uint8_t *der;
-
-    assert_int_equal(clm_txn_take_apart(&make->maker, make->step, &make->out, true, &parts, NULL),
-                     CLM_OK);
-    assert_true((parts.key != NULL) == key);
-    assert_true((parts.chain != NULL) == (leaf || content == CLM_CONTENT_CHAIN));
-    if (leaf) {
-        der = clm_cert_chain_der(parts.chain, 0, &len);
-        clm_sha256_hex(der, len, sha256);
-        assert_string_equal(sha256, scene.bundle->leaf.sha256);
-    }
-    if (key) {
-        assert_true(clm_txn_is_same_key(parts.key, make->maker.key));
-    }
-    if (leaf && key) {
-        assert_true(clm_cert_matches_key(parts.chain, 0, parts.key));
-    }
-    if (is_store) {
-        assert_true(clm_txn_is_same_chain(parts.chain, make->maker.chain));
-    }
-}
+#include "tests/unit/job/make.h"
 
 static void everything_that_is_written_can_be_taken_apart(void **state)
 {
@@ -250,6 +131,108 @@ static void a_key_in_clear_or_another_one_is_never_kept(void **state)
     make_end(&make);
 }
 
+/* What is not to be opened, or lies behind a NUL, is replaced like a key that was never there. */
+static void an_old_file_without_a_key_gets_one(void **state)
+{
+    static const char begun[] = "-----BEGIN X-----\nQUJD\n";
+    static const char broken[] = "-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----\n";
+    static const char *const texts[] = {"", "no PEM at all\n", begun, broken};
+    CLM_CLEANUP(clm_buf_done) struct clm_buf old = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
+    struct make make;
+
+    (void)state;
+    make_begin(&make, CLM_CONTENT_KEY, CLM_FORMAT_PEM);
+    strcpy(make.step->key_password, "known:open sesame");
+    for (size_t i = 0; i < CLM_ARRAY_LEN(texts); i++) {
+        clm_buf_reset(&old);
+        assert_int_equal(clm_buf_add_str(&old, texts[i], NULL), CLM_OK);
+        must_build(&make, &old);
+        expect_parts(&make);
+    }
+    clm_buf_reset(&old);
+    assert_int_equal(clm_buf_add(&old, "x\0\n", 3, NULL), CLM_OK);
+    assert_int_equal(clm_buf_add(&old, make.out.data, make.out.len, NULL), CLM_OK);
+    must_build(&make, &old);
+    assert_null(memchr(make.out.data, '\0', make.out.len));
+    expect_parts(&make);
+
+    strcpy(make.step->key_password, "file:/nowhere"); /* nobody is here who could read it */
+    assert_int_equal(make_build(&make, &old), CLM_E_UNSUPPORTED);
+    strcpy(make.step->key_password, "of no kind");
+    assert_int_equal(make_build(&make, &old), CLM_E_PARSE);
+    make_end(&make);
+}
+
+/* Half a certificate or key is none; that is no error, for there is nothing to take. */
+static void what_cannot_be_read_is_not_there(void **state)
+{
+    static const struct {
+        enum clm_content content;
+        enum clm_file_format format;
+        const char *data;
+    } rows[] = {
+        {CLM_CONTENT_KEY_FULLCHAIN, CLM_FORMAT_PEM, "text"},
+        {CLM_CONTENT_LEAF, CLM_FORMAT_DER, "\x30\x03\x02\x01\x01"},
+        {CLM_CONTENT_KEY, CLM_FORMAT_DER, "\x30\x03\x02\x01\x01"},
+        {CLM_CONTENT_CHAIN, CLM_FORMAT_PKCS7, "\x30\x03\x02\x01\x01"},
+        {CLM_CONTENT_FULLCHAIN, CLM_FORMAT_PKCS7_PEM, "text"},
+        {CLM_CONTENT_LEAF, CLM_FORMAT_JKS, "text"},
+        {CLM_CONTENT_LEAF, CLM_FORMAT_PKCS12, "\x30\x03\x02\x01\x01"},
+        {CLM_CONTENT_EDIT, CLM_FORMAT_PEM, "text"},
+        {CLM_CONTENT_KEY, CLM_FORMAT_PEM, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf data = CLM_BUF_INIT(100);
+        CLM_CLEANUP(clm_txn_parts_done) struct clm_txn_parts parts = {0};
+        struct make make;
+
+        assert_int_equal(clm_buf_add_str(&data, rows[i].data, NULL), CLM_OK);
+        make_begin(&make, rows[i].content, rows[i].format);
+        if (clm_txn_take_apart(&make.maker, make.step, &data, true, &parts, &make.err) != CLM_OK) {
+            fail_msg("row %zu: %s", i, make.err.msg);
+        }
+        assert_null(parts.chain);
+        assert_null(parts.key);
+        make_end(&make);
+    }
+}
+
+/* Certificates of several authorities have no order. */
+static void certificates_that_are_no_chain_are_not_taken(void **state)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(CLM_TXN_FILE_MAX);
+    CLM_CLEANUP(clm_buf_done) struct clm_buf data = CLM_BUF_INIT(CLM_TXN_FILE_MAX);
+    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
+    CLM_CLEANUP(clm_txn_parts_done) struct clm_txn_parts parts = {0};
+    struct make make;
+
+    (void)state;
+    assert_int_equal(
+        clm_buf_add(&pem, certs.new_leaf.leaf_pem.data, certs.new_leaf.leaf_pem.len, NULL), CLM_OK);
+    assert_int_equal(
+        clm_buf_add(&pem, certs.old_leaf.leaf_pem.data, certs.old_leaf.leaf_pem.len, NULL), CLM_OK);
+    assert_int_equal(clm_cert_chain_from_pem(pem.data, pem.len, &chain, NULL), CLM_OK);
+    assert_int_equal(clm_pkcs7_to_der(chain, &data, NULL), CLM_OK);
+    make_begin(&make, CLM_CONTENT_FULLCHAIN, CLM_FORMAT_PKCS7);
+    assert_int_equal(clm_txn_take_apart(&make.maker, make.step, &data, false, &parts, NULL),
+                     CLM_OK);
+    assert_null(parts.chain);
+    make_end(&make);
+}
+
+static void a_step_that_contradicts_itself_is_refused(void **state)
+{
+    struct make make;
+
+    (void)state;
+    make_begin(&make, CLM_CONTENT_FULLCHAIN, CLM_FORMAT_DER);
+    assert_int_equal(make_build(&make, NULL), CLM_E_PARSE);
+    assert_non_null(strstr(make.err.msg, "cannot hold content"));
+    make_end(&make);
+}
+
 /* ---- text ---- */
 
 static const char old_text[] = "<Connector port=\"8443\"/>\n";
@@ -307,183 +290,6 @@ static void text_that_is_not_as_it_was_is_left_alone(void **state)
     }
 }
 
-/* ---- keystores ---- */
-
-#define TWIN "twin" /* begins the names of entries by the authority of the new certificate */
-
-static void put_old(struct clm_keystore *store, struct clm_rng *rng, const char *alias,
-                    const struct clm_buf *password)
-{
-    CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
-    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
-    struct clm_keystore_put put = {.alias = alias, .password = password, .now_ms = 1000};
-    struct clm_err err = {0};
-
-    const struct clm_test_leaf *leaf =
-        strncmp(alias, TWIN, strlen(TWIN)) == 0 ? &certs.new_leaf : &certs.old_leaf;
-
-    assert_int_equal(clm_key_from_pem(leaf->key_pem.data, leaf->key_pem.len, &key, NULL), CLM_OK);
-    assert_int_equal(clm_cert_chain_from_pem(leaf->full_pem.data, leaf->full_pem.len, &chain, NULL),
-                     CLM_OK);
-    put.key = key;
-    put.chain = chain;
-    if (clm_keystore_put_key(store, rng, &put, &err) != CLM_OK) {
-        fail_msg("%s", err.msg);
-    }
-}
-
-#define TRUSTED "trusted by hand"
-
-static void put_trusted(struct clm_keystore *store)
-{
-    CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *chain = NULL;
-    size_t len = 0;
-    const uint8_t *der;
-
-    assert_int_equal(clm_cert_chain_from_pem(certs.old_leaf.leaf_pem.data,
-                                             certs.old_leaf.leaf_pem.len, &chain, NULL),
-                     CLM_OK);
-    der = clm_cert_chain_der(chain, 0, &len);
-    assert_int_equal(clm_keystore_put_trusted(store, TRUSTED, der, len, 1000, NULL), CLM_OK);
-}
-
-/* A store with the old certificate under each alias, password "changeit". */
-static void old_store(enum clm_file_format format, const char *const *aliases, struct clm_buf *out)
-{
-    static const enum clm_keystore_type types[] = {[CLM_FORMAT_PKCS12] = CLM_KEYSTORE_PKCS12,
-                                                   [CLM_FORMAT_JKS] = CLM_KEYSTORE_JKS,
-                                                   [CLM_FORMAT_JCEKS] = CLM_KEYSTORE_JCEKS};
-    CLM_CLEANUP(clm_keystore_free_p) struct clm_keystore *store = NULL;
-    CLM_CLEANUP(clm_rng_free_p) struct clm_rng *rng = NULL;
-    CLM_CLEANUP(clm_buf_done) struct clm_buf password = CLM_BUF_SECRET_INIT(CLM_SECRET_MAX);
-    struct clm_err err = {0};
-
-    assert_int_equal(clm_rng_new(&rng, NULL), CLM_OK);
-    assert_int_equal(clm_buf_add_str(&password, "changeit", NULL), CLM_OK);
-    assert_int_equal(clm_keystore_new(types[format], CLM_KEYSTORE_MODERN, &store, NULL), CLM_OK);
-    for (; *aliases != NULL; aliases++) {
-        if (strcmp(*aliases, TRUSTED) == 0) {
-            put_trusted(store);
-        } else {
-            put_old(store, rng, *aliases, &password);
-        }
-    }
-    if (clm_keystore_write(store, rng, &password, out, &err) != CLM_OK) {
-        fail_msg("%s", err.msg);
-    }
-}
-
-static const enum clm_file_format stores[] = {CLM_FORMAT_PKCS12, CLM_FORMAT_JKS, CLM_FORMAT_JCEKS};
-
-static void one_entry_is_replaced_and_the_others_stay(void **state)
-{
-    static const char *const aliases[] = {TRUSTED, "shop", NULL};
-
-    (void)state;
-    for (size_t i = 0; i < CLM_ARRAY_LEN(stores); i++) {
-        CLM_CLEANUP(clm_buf_done) struct clm_buf old = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
-        CLM_CLEANUP(clm_buf_done) struct clm_buf first = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
-        CLM_CLEANUP(clm_txn_parts_done) struct clm_txn_parts other = {0};
-        struct make make;
-        char sha256[CLM_SHA256_HEX_SIZE];
-        size_t len = 0;
-        const uint8_t *der;
-
-        old_store(stores[i], aliases, &old);
-        make_begin(&make, CLM_CONTENT_KEY_FULLCHAIN, stores[i]);
-        strcpy(make.step->alias, "SHOP");
-        must_build(&make, &old);
-        expect_parts(&make);
-        assert_int_equal(clm_buf_add(&first, make.out.data, make.out.len, NULL), CLM_OK);
-
-        must_build(&make, &first); /* nothing to do: not one byte is changed */
-        assert_int_equal(make.out.len, first.len);
-        assert_memory_equal(make.out.data, first.data, first.len);
-
-        strcpy(make.step->alias, TRUSTED);
-        assert_int_equal(clm_txn_take_apart(&make.maker, make.step, &first, true, &other, NULL),
-                         CLM_OK);
-        assert_null(other.key);
-        der = clm_cert_chain_der(other.chain, 0, &len);
-        clm_sha256_hex(der, len, sha256);
-        assert_string_equal(sha256, certs.old_bundle.leaf.sha256);
-        make_end(&make);
-    }
-}
-
-/* Two authorities of one name: one of the two chains would be read with the other's. */
-static void a_chain_that_would_be_read_as_another_is_refused(void **state)
-{
-    static const char *const aliases[] = {"first", "shop", NULL};
-    CLM_CLEANUP(clm_buf_done) struct clm_buf old = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
-
-    (void)state;
-    old_store(CLM_FORMAT_PKCS12, aliases, &old);
-    for (size_t i = 0; i < 2; i++) { /* the one that is put, the one that stays */
-        struct make make;
-
-        make_begin(&make, CLM_CONTENT_KEY_FULLCHAIN, CLM_FORMAT_PKCS12);
-        strcpy(make.step->alias, aliases[1 - i]);
-        assert_int_equal(make_build(&make, &old), CLM_E_CONFLICT);
-        assert_non_null(strstr(make.err.msg, "an issuer of the same name"));
-        make_end(&make);
-    }
-}
-
-static void without_an_alias_the_only_key_is_meant(void **state)
-{
-    static const char *const one[] = {"whatever", NULL};
-    static const char *const two[] = {TWIN " a", TWIN " b", NULL};
-
-    (void)state;
-    for (size_t i = 0; i < CLM_ARRAY_LEN(stores); i++) {
-        CLM_CLEANUP(clm_buf_done) struct clm_buf old = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
-        CLM_CLEANUP(clm_buf_done) struct clm_buf more = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
-        struct make make;
-
-        old_store(stores[i], one, &old);
-        make_begin(&make, CLM_CONTENT_KEY_FULLCHAIN, stores[i]);
-        must_build(&make, &old);
-        expect_parts(&make);
-        old_store(stores[i], two, &more);
-        if (stores[i] == CLM_FORMAT_PKCS12) { /* its order says which one Java takes */
-            must_build(&make, &more);
-            expect_parts(&make);
-        } else {
-            assert_int_equal(make_build(&make, &more), CLM_E_CONFLICT);
-            assert_non_null(strstr(make.err.msg, "2 private keys"));
-        }
-        make_end(&make);
-    }
-}
-
-static void a_store_that_cannot_be_opened_is_left_alone(void **state)
-{
-    static const char *const aliases[] = {"shop", NULL};
-
-    (void)state;
-    for (size_t i = 0; i < CLM_ARRAY_LEN(stores); i++) {
-        CLM_CLEANUP(clm_buf_done) struct clm_buf old = CLM_BUF_SECRET_INIT(CLM_TXN_FILE_MAX);
-        struct make make;
-
-        old_store(stores[i], aliases, &old);
-        make_begin(&make, CLM_CONTENT_KEY_FULLCHAIN, stores[i]);
-        strcpy(make.step->store_password, "known:wrong-one");
-        assert_int_equal(make_build(&make, &old), CLM_E_CRYPTO);
-        assert_null(strstr(make.err.msg, "wrong-one"));
-        strcpy(make.step->store_password, "file:/nowhere"); /* nobody is here who could read it */
-        assert_int_equal(make_build(&make, &old), CLM_E_UNSUPPORTED);
-        strcpy(make.step->store_password, "known:changeit");
-        old.data[old.len - 1] ^= 1;
-        assert_int_not_equal(make_build(&make, &old), CLM_OK);
-        old.data[old.len - 1] ^= 1;
-        make.step->format = stores[(i + 1) % CLM_ARRAY_LEN(stores)];
-        assert_int_equal(make_build(&make, &old), CLM_E_CONFLICT);
-        assert_non_null(strstr(make.err.msg, "is of type"));
-        make_end(&make);
-    }
-}
-
 static void a_key_that_is_not_the_certificates_is_refused(void **state)
 {
     struct clm_bundle bundle = *scene.bundle;
@@ -506,12 +312,12 @@ int main(void)
         cmocka_unit_test(a_file_for_intermediates_needs_some),
         cmocka_unit_test(an_encrypted_key_is_left_alone_while_it_is_the_same),
         cmocka_unit_test(a_key_in_clear_or_another_one_is_never_kept),
+        cmocka_unit_test(an_old_file_without_a_key_gets_one),
+        cmocka_unit_test(what_cannot_be_read_is_not_there),
+        cmocka_unit_test(certificates_that_are_no_chain_are_not_taken),
+        cmocka_unit_test(a_step_that_contradicts_itself_is_refused),
         cmocka_unit_test(text_is_replaced_where_the_plan_says),
         cmocka_unit_test(text_that_is_not_as_it_was_is_left_alone),
-        cmocka_unit_test(one_entry_is_replaced_and_the_others_stay),
-        cmocka_unit_test(a_chain_that_would_be_read_as_another_is_refused),
-        cmocka_unit_test(without_an_alias_the_only_key_is_meant),
-        cmocka_unit_test(a_store_that_cannot_be_opened_is_left_alone),
         cmocka_unit_test(a_key_that_is_not_the_certificates_is_refused),
     };
 

@@ -77,6 +77,27 @@ static void a_forgotten_reload_is_made_up_for(void **state)
     act_end(&act);
 }
 
+/* The new files are in place and stay there; that nobody serves them is what has failed. */
+static void a_forgotten_reload_that_fails_changes_nothing(void **state)
+{
+    struct act act;
+
+    (void)state;
+    act_begin(&act, SCENE_PAIR, &good_certs);
+    for (size_t i = 0; i < act.scene.n_files; i++) {
+        scene_write(act.scene.files[i].path, act.scene.files[i].new_data.data,
+                    act.scene.files[i].new_data.len, act.scene.files[i].mode);
+    }
+    act.scene.server.fail_reloads = -1;
+    act_deploy(&act);
+    act_expect(&act, CLM_TXN_FAILED, CLM_E_REMOTE, 'N');
+    assert_false(act.out.is_proved);
+    assert_string_equal(act_step(&act, "reload")->status, "failed");
+    assert_null(act_step(&act, "verify"));
+    scene_assert_clean(&act.scene);
+    act_end(&act);
+}
+
 static void owner_mode_and_attributes_are_kept(void **state)
 {
     struct act act;
@@ -157,7 +178,7 @@ static void what_is_not_served_is_rolled_back_and_proved(void **state)
         {1, "serves another certificate"},
         {2, "handshake failed"},
         {3, "refused to reload"},
-        {4, "exited with 1: fake: in a.conf: fake: testing; fake: said  [1mso"},
+        {4, "exited with 1: fake: in a.conf: fake: testing; fake: said ?[1mso"},
     };
 
     (void)state;
@@ -254,6 +275,30 @@ static bool cancel_now(void *arg)
     return act->scene.server.reloads >= 1;
 }
 
+/* It does come back if somebody else's is served, or if the host half is stopped before that is known. */
+static void without_half_a_proof_an_expired_one_comes_back(void **state)
+{
+    static const struct {
+        const char *other_leaf;
+        enum clm_code code;
+    } rows[] = {{other_leaf, CLM_E_VERIFY}, {NULL, CLM_E_CANCELLED}};
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        struct act act;
+
+        act_begin(&act, SCENE_PAIR, &expired_certs);
+        act.scene.env.event_arg = &act;
+        act.scene.env.cancelled = rows[i].other_leaf == NULL ? cancel_now : NULL;
+        act.scene.server.other_sha256 = rows[i].other_leaf;
+        act.scene.server.old_for_ms = 500;
+        act_deploy(&act);
+        act_expect(&act, CLM_TXN_ROLLED_BACK, rows[i].code, 'O');
+        assert_false(act.out.is_degraded);
+        act_end(&act);
+    }
+}
+
 static bool cancel_first(void *arg)
 {
     (void)arg;
@@ -270,46 +315,53 @@ static void cancelling_leaves_all_old(void **state)
     act.scene.env.cancelled = cancel_first;
     act_deploy(&act);
     act_expect(&act, CLM_TXN_FAILED, CLM_E_CANCELLED, 'O');
+    assert_true(act.out.is_interrupted);
     assert_int_equal(act.scene.server.reloads, 0);
     act.scene.env.cancelled = cancel_now;
     act.scene.server.old_for_ms = 500;
     act_deploy(&act);
     act_expect(&act, CLM_TXN_ROLLED_BACK, CLM_E_CANCELLED, 'O');
+    assert_false(act.out.is_interrupted); /* that is a verdict: the job is over */
     scene_assert_clean(&act.scene);
     act_end(&act);
 }
 
-/* ---- endpoints that do not count ---- */
-
-static void a_shadowed_or_dead_endpoint_is_reported_only(void **state)
+static bool cancel_after_the_swap(void *arg)
 {
-    (void)state;
-    for (int which = 0; which < 2; which++) {
-        struct act act;
+    const struct act *act = arg;
 
-        act_begin(&act, SCENE_PAIR, &good_certs);
-        act.scene.server.shadowed_port = which == 0 ? 8443 : 0;
-        act.scene.server.dead_port = which == 1 ? 8443 : 0;
-        act_deploy(&act);
-        act_expect(&act, CLM_TXN_SUCCEEDED, CLM_OK, 'N');
-        assert_true(act.out.endpoints[0].is_counted);
-        assert_false(act.out.endpoints[1].is_counted);
-        assert_int_not_equal(act.out.endpoints[1].after.at_ms, 0);
-        assert_string_equal(act_step(&act, "baseline")->status, "warning");
-        act_end(&act);
-    }
+    return scene_files_are(&act->scene) == 'N' || act->scene.server.reloads >= 1;
 }
 
-static void without_any_served_endpoint_all_count(void **state)
+/* A shutdown: systemd reloads nothing any more, and nobody is asked to wait for it. */
+static void a_stop_does_not_wait_for_a_server_that_is_being_stopped(void **state)
 {
     struct act act;
 
     (void)state;
     act_begin(&act, SCENE_PAIR, &good_certs);
-    (void)unlink(act.scene.server.served_path); /* the server serves nothing yet */
+    act.scene.env.event_arg = &act;
+    act.scene.env.cancelled = cancel_after_the_swap;
+    act.scene.server.fail_reloads = -1;
     act_deploy(&act);
-    act_expect(&act, CLM_TXN_SUCCEEDED, CLM_OK, 'N');
-    assert_true(act.out.endpoints[0].is_counted && act.out.endpoints[1].is_counted);
+    assert_int_equal(act.out.result, CLM_TXN_BLOCKED);
+    assert_true(act.out.is_interrupted);
+    assert_true(act.scene.server.reloads <= 2);
+    assert_int_equal(scene_files_are(&act.scene), 'O');
+    assert_int_equal(scene_count(&act.scene, "txn"), 1);
+    assert_non_null(strstr(act.err.msg, "stopped, with the old files in place"));
+    for (int i = 0; i < 2; i++) { /* stopped again in the recovery; the next one proves it */
+        struct clm_txn_outcomes outs = {0};
+
+        act.scene.env.cancelled = i == 0 ? cancel_first : NULL;
+        act.scene.server.fail_reloads = i == 0 ? -1 : 0;
+        assert_int_equal(clm_txn_recover(&act.scene.env, false, &outs, NULL), CLM_OK);
+        assert_int_equal(outs.v[0].result, i == 0 ? CLM_TXN_BLOCKED : CLM_TXN_ROLLED_BACK);
+        assert_int_equal(outs.v[0].is_proved, i == 1);
+        assert_int_equal(scene_count(&act.scene, "txn"), i == 0);
+        clm_txn_outcomes_done(&outs);
+    }
+    scene_assert_clean(&act.scene);
     act_end(&act);
 }
 
@@ -453,23 +505,19 @@ static void the_outcome_has_a_json_form_without_keys(void **state)
     act_end(&act);
 }
 
-static void proving_alone_changes_nothing(void **state)
+/* Who wants no error finds it in the outcome. */
+static void the_outcome_says_why_also_to_who_wants_no_error(void **state)
 {
     struct act act;
 
     (void)state;
     act_begin(&act, SCENE_PAIR, &good_certs);
-    assert_int_equal(clm_txn_prove(&act.scene.env, &act.scene.plan,
-                                   good_certs.old_bundle.leaf.sha256, &act.out, &act.err),
-                     CLM_OK);
-    assert_true(act.out.is_proved);
-    clm_txn_outcome_done(&act.out);
-    assert_int_equal(clm_txn_prove(&act.scene.env, &act.scene.plan,
-                                   good_certs.new_bundle.leaf.sha256, &act.out, &act.err),
-                     CLM_E_VERIFY);
-    assert_int_equal(act.out.result, CLM_TXN_FAILED);
-    assert_int_equal(act.scene.server.reloads, 0);
-    scene_assert_untouched(&act.scene);
+    act.scene.server.check_status = 1;
+    assert_int_equal(
+        clm_txn_deploy(&act.scene.env, &act.scene.plan, act.scene.bundle, NULL, &act.out, NULL),
+        CLM_E_CONFIG);
+    assert_int_equal(act.out.err.code, CLM_E_CONFIG);
+    assert_string_not_equal(act.out.err.msg, "");
     act_end(&act);
 }
 
@@ -479,6 +527,7 @@ int main(void)
         cmocka_unit_test(a_deployment_is_proved),
         cmocka_unit_test(the_same_again_changes_nothing),
         cmocka_unit_test(a_forgotten_reload_is_made_up_for),
+        cmocka_unit_test(a_forgotten_reload_that_fails_changes_nothing),
         cmocka_unit_test(owner_mode_and_attributes_are_kept),
         cmocka_unit_test(a_symlink_stays_and_its_file_changes),
         cmocka_unit_test(a_process_without_a_unit_is_signalled),
@@ -486,15 +535,15 @@ int main(void)
         cmocka_unit_test(the_very_same_file_comes_back),
         cmocka_unit_test(a_server_that_does_not_come_back_needs_a_human),
         cmocka_unit_test(half_a_proof_is_enough_against_an_expired_one),
+        cmocka_unit_test(without_half_a_proof_an_expired_one_comes_back),
         cmocka_unit_test(cancelling_leaves_all_old),
-        cmocka_unit_test(a_shadowed_or_dead_endpoint_is_reported_only),
-        cmocka_unit_test(without_any_served_endpoint_all_count),
+        cmocka_unit_test(a_stop_does_not_wait_for_a_server_that_is_being_stopped),
         cmocka_unit_test(an_edit_before_the_swap_is_kept),
         cmocka_unit_test(a_changed_mode_is_an_edit),
         cmocka_unit_test(an_edit_after_the_swap_stops_everything),
         cmocka_unit_test(phases_are_told_in_order),
         cmocka_unit_test(the_outcome_has_a_json_form_without_keys),
-        cmocka_unit_test(proving_alone_changes_nothing),
+        cmocka_unit_test(the_outcome_says_why_also_to_who_wants_no_error),
     };
     int failed;
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/base/crc32c.h"
 #include "agent/base/fs.h"
 #include "agent/job/txn_log.h"
 
@@ -144,6 +145,10 @@ static void states_come_in_their_order(void **state)
     (void)unlink(path);
     assert_int_equal(clm_txn_log_create(path, TXID, 1000, &err), CLM_OK);
     assert_int_equal(clm_txn_log_open(path, TXID, &log, &err), CLM_OK);
+    assert_int_equal(clm_txn_log_append(&log, CLM_TXN_COMMITTED, 1, &err), CLM_E_INVAL);
+    assert_string_equal(err.msg, "the journal's log: 'committed' after 'prepared'");
+    assert_int_equal(log.n, 1);
+    log.state = CLM_TXN_RELOADED; /* nor is it believed when it is read */
     assert_int_equal(clm_txn_log_append(&log, CLM_TXN_COMMITTED, 1, &err), CLM_OK);
     assert_int_equal(clm_fs_read(path, CLM_TXN_LOG_SIZE, &data, &err), CLM_OK);
     assert_int_equal(clm_txn_log_decode(data.data, data.len, TXID, &n, &last, &err), CLM_E_PARSE);
@@ -167,6 +172,32 @@ static void a_torn_record_is_written_over(void **state)
     assert_int_equal(clm_txn_log_open(path, TXID, &log, &err), CLM_OK);
     assert_int_equal(log.state, CLM_TXN_UNDONE);
     assert_int_equal(log.n, 4);
+}
+
+/* Whole records all of them, with numbers no version has ever written. */
+static void a_state_that_does_not_exist_is_refused(void **state)
+{
+    static const unsigned states[] = {CLM_TXN_NONE, CLM_TXN_STATE__COUNT, 31, 32, 255};
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(states); i++) {
+        uint8_t *record = bytes + at(4);
+        enum clm_txn_state last;
+        struct clm_err err = {0};
+        uint32_t n;
+
+        write_log();
+        record[8] = (uint8_t)states[i];
+        uint32_t crc = clm_crc32c(clm_crc32c(0, TXID, strlen(TXID)), record, 28);
+        for (unsigned b = 0; b < 4; b++) {
+            record[28 + b] = (uint8_t)(crc >> (8 * b));
+        }
+        assert_int_equal(clm_txn_log_decode(bytes, sizeof(bytes), TXID, &n, &last, &err),
+                         CLM_E_PARSE);
+        assert_non_null(strstr(err.msg, "log record 5: state"));
+    }
+    assert_string_equal(clm_txn_state_name(CLM_TXN_KEPT), "kept");
+    assert_string_equal(clm_txn_state_name(CLM_TXN_STATE__COUNT), "unknown");
 }
 
 static void a_full_log_refuses(void **state)
@@ -213,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_log_of_another_length_is_refused),
         cmocka_unit_test(states_come_in_their_order),
         cmocka_unit_test(a_torn_record_is_written_over),
+        cmocka_unit_test(a_state_that_does_not_exist_is_refused),
         cmocka_unit_test(a_full_log_refuses),
 #ifdef CLM_TEST_HOOKS
         cmocka_unit_test(after_a_failed_flush_nothing_more_is_written),

@@ -8,129 +8,50 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/base/fs.h"
-#include "tests/support/scene.h"
+#include "tests/unit/job/killed.h"
 
 static struct scene_certs certs;
-
-struct act {
-    struct scene scene;
-    struct clm_txn_outcomes outs;
-    char journal[PATH_MAX];
-};
-
-static void die(struct fake_io *self)
-{
-    if (self->runs == 2) { /* the test program after the swap */
-        _exit(99);
-    }
-}
-
-/* The one entry of a directory of the state. */
-static void only_entry(const struct scene *scene, const char *name, char *dst)
-{
-    char path[PATH_MAX];
-    struct dirent *entry;
-    DIR *d;
-
-    (void)snprintf(path, sizeof(path), "%.2000s/%s", scene->state, name);
-    d = opendir(path);
-    assert_non_null(d);
-    while ((entry = readdir(d)) != NULL) {
-        if (entry->d_name[0] != '.') {
-            (void)snprintf(dst, PATH_MAX, "%.2500s/%s", path, entry->d_name);
-        }
-    }
-    (void)closedir(d);
-}
-
-static void begin(struct act *act, enum scene_kind kind)
-{
-    int status = 0;
-    pid_t pid;
-
-    memset(act, 0, sizeof(*act));
-    scene_make(&act->scene, kind, &certs);
-    pid = fork();
-    if (pid == 0) {
-        CLM_CLEANUP(clm_txn_outcome_done) struct clm_txn_outcome out = {0};
-
-        act->scene.server.on_run = die;
-        (void)!clm_txn_deploy(&act->scene.env, &act->scene.plan, act->scene.bundle, NULL, &out,
-                              NULL);
-        _exit(1);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(WEXITSTATUS(status), 99);
-    assert_int_equal(scene_files_are(&act->scene), 'N');
-    only_entry(&act->scene, "txn", act->journal);
-}
-
-static const struct clm_txn_outcome *recover(struct act *act, bool boot)
-{
-    struct clm_err err = {0};
-
-    clm_txn_outcomes_done(&act->outs);
-    if (clm_txn_recover(&act->scene.env, boot, &act->outs, &err) != CLM_OK) {
-        fail_msg("%s", err.msg);
-    }
-    assert_int_equal(act->outs.n, 1);
-    assert_true(act->outs.v[0].is_recovery);
-    return &act->outs.v[0];
-}
-
-static void end(struct act *act)
-{
-    clm_txn_outcomes_done(&act->outs);
-    scene_done(&act->scene);
-}
-
-static void in_journal(const struct act *act, const char *name, char *dst)
-{
-    (void)snprintf(dst, PATH_MAX, "%.4000s/%s", act->journal, name);
-}
 
 static void a_killed_deployment_is_undone_and_proved(void **state)
 {
     (void)state;
     for (int kind = 0; kind < SCENE__COUNT; kind++) {
-        struct act act;
+        struct killed k;
         const struct clm_txn_outcome *out;
 
-        begin(&act, (enum scene_kind)kind);
-        out = recover(&act, false);
+        killed_begin(&k, (enum scene_kind)kind, &certs);
+        out = killed_recover(&k, false);
         assert_int_equal(out->result, CLM_TXN_ROLLED_BACK);
         assert_string_equal(out->target, "nginx:www.example");
         assert_true(kind == SCENE_FIRST || out->is_proved);
-        assert_int_equal(act.scene.server.reloads, 1);
-        assert_int_equal(scene_files_are(&act.scene), 'O');
-        scene_assert_clean(&act.scene);
-        end(&act);
+        assert_int_equal(k.scene.server.reloads, 1);
+        assert_int_equal(scene_files_are(&k.scene), 'O');
+        scene_assert_clean(&k.scene);
+        killed_end(&k);
     }
 }
 
 static void at_boot_only_files_are_touched(void **state)
 {
-    struct act act;
+    struct killed k;
     const struct clm_txn_outcome *out;
 
     (void)state;
-    begin(&act, SCENE_PAIR);
-    out = recover(&act, true);
+    killed_begin(&k, SCENE_PAIR, &certs);
+    out = killed_recover(&k, true);
     assert_int_equal(out->result, CLM_TXN_ROLLED_BACK);
     assert_false(out->is_proved);
-    assert_int_equal(act.scene.server.reloads + act.scene.server.probes, 0);
-    assert_int_equal(scene_files_are(&act.scene), 'O');
-    end(&act);
+    assert_int_equal(k.scene.server.reloads + k.scene.server.probes, 0);
+    assert_int_equal(scene_files_are(&k.scene), 'O');
+    killed_end(&k);
 }
 
 static void the_clock_does_not_matter(void **state)
@@ -139,134 +60,171 @@ static void the_clock_does_not_matter(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLM_ARRAY_LEN(skews); i++) {
-        struct act act;
+        struct killed k;
 
-        begin(&act, SCENE_PAIR);
-        act.scene.server.skew_s = skews[i];
-        assert_int_equal(recover(&act, false)->result, CLM_TXN_ROLLED_BACK);
-        assert_int_equal(scene_files_are(&act.scene), 'O');
-        end(&act);
+        killed_begin(&k, SCENE_PAIR, &certs);
+        k.scene.server.skew_s = skews[i];
+        assert_int_equal(killed_recover(&k, false)->result, CLM_TXN_ROLLED_BACK);
+        assert_int_equal(scene_files_are(&k.scene), 'O');
+        killed_end(&k);
     }
-}
-
-static void sweep_temps(struct act *act)
-{
-    DIR *d = opendir(act->scene.etc);
-    struct dirent *entry;
-
-    assert_non_null(d);
-    while ((entry = readdir(d)) != NULL) {
-        if (strstr(entry->d_name, ".clmbot.") != NULL) {
-            assert_int_equal(unlinkat(dirfd(d), entry->d_name, 0), 0);
-        }
-    }
-    (void)closedir(d);
 }
 
 static void a_lost_temporary_file_is_made_from_the_copy(void **state)
 {
-    struct act act;
+    struct killed k;
     struct stat st;
 
     (void)state;
-    begin(&act, SCENE_THREE);
-    sweep_temps(&act);
-    assert_int_equal(recover(&act, false)->result, CLM_TXN_ROLLED_BACK);
-    assert_int_equal(scene_files_are(&act.scene), 'O');
-    assert_int_equal(stat(act.scene.files[2].path, &st), 0);
+    killed_begin(&k, SCENE_THREE, &certs);
+    killed_sweep_temps(&k);
+    assert_int_equal(killed_recover(&k, false)->result, CLM_TXN_ROLLED_BACK);
+    assert_int_equal(scene_files_are(&k.scene), 'O');
+    assert_int_equal(stat(k.scene.files[2].path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0400);
-    scene_assert_clean(&act.scene);
-    end(&act);
+    scene_assert_clean(&k.scene);
+    killed_end(&k);
 }
 
 static void a_missing_target_comes_back(void **state)
 {
-    struct act act;
+    struct killed k;
 
     (void)state;
-    begin(&act, SCENE_PAIR);
-    assert_int_equal(unlink(act.scene.files[0].path), 0);
-    assert_int_equal(recover(&act, false)->result, CLM_TXN_ROLLED_BACK);
-    assert_int_equal(scene_files_are(&act.scene), 'O');
-    scene_assert_clean(&act.scene);
-    end(&act);
+    killed_begin(&k, SCENE_PAIR, &certs);
+    assert_int_equal(unlink(k.scene.files[0].path), 0);
+    assert_int_equal(killed_recover(&k, false)->result, CLM_TXN_ROLLED_BACK);
+    assert_int_equal(scene_files_are(&k.scene), 'O');
+    scene_assert_clean(&k.scene);
+    killed_end(&k);
 }
 
-static void damage(const char *path)
+/* What may become of a file of a journal. */
+enum damage {
+    EMPTIED,
+    WRITTEN_OVER,
+    ZEROED,
+    TOO_LONG,
+    MISSING,
+    A_DIRECTORY,
+    DAMAGE__COUNT
+};
+
+static void damage(const char *path, enum damage what)
 {
-    scene_write(path, "damaged", 7, 0600);
+    static const uint8_t zeros[CLM_TXN_LOG_SIZE];
+
+    switch (what) {
+    case EMPTIED:
+        scene_write(path, "", 0, 0600);
+        break;
+    case WRITTEN_OVER:
+        scene_write(path, "damaged", 7, 0600);
+        break;
+    case ZEROED:
+        scene_write(path, zeros, sizeof(zeros), 0600);
+        break;
+    case TOO_LONG:
+        assert_int_equal(truncate(path, 20000000), 0);
+        break;
+    case MISSING:
+        assert_int_equal(unlink(path), 0);
+        break;
+    case A_DIRECTORY:
+        assert_int_equal(unlink(path) + mkdir(path, 0700), 0);
+        break;
+    case DAMAGE__COUNT:
+        fail_msg("no such damage");
+    }
 }
 
 static void a_damaged_copy_is_never_written(void **state)
 {
-    static const char *const contents[] = {"", "damaged"};
+    static const struct {
+        enum damage damage;
+        const char *text;
+    } rows[] = {
+        {EMPTIED, "site.key' is damaged"},
+        {WRITTEN_OVER, "site.key' is damaged"},
+        {TOO_LONG, "site.key' is lost"},
+        {MISSING, "site.key' is lost"},
+    };
 
     (void)state;
-    for (size_t i = 0; i < CLM_ARRAY_LEN(contents); i++) {
-        struct act act;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        struct killed k;
         char path[PATH_MAX];
+        const struct clm_txn_outcome *out;
 
-        begin(&act, SCENE_PAIR);
-        sweep_temps(&act);
-        in_journal(&act, "old.1", path);
-        scene_write(path, contents[i], strlen(contents[i]), 0600);
-        assert_int_equal(recover(&act, false)->result, CLM_TXN_NEEDS_HUMAN);
-        assert_int_equal(scene_files_are(&act.scene), 'N'); /* not one of them was touched */
-        assert_int_equal(scene_count(&act.scene, "quarantine"), 1);
-        assert_int_equal(scene_count(&act.scene, "txn"), 0);
-        end(&act);
+        killed_begin(&k, SCENE_PAIR, &certs);
+        killed_sweep_temps(&k);
+        killed_in_journal(&k, "old.1", path);
+        damage(path, rows[i].damage);
+        out = killed_recover(&k, false);
+        assert_int_equal(out->result, CLM_TXN_NEEDS_HUMAN);
+        assert_non_null(strstr(out->err.msg, rows[i].text));
+        assert_int_equal(scene_files_are(&k.scene), 'N'); /* not one of them was touched */
+        assert_int_equal(scene_count(&k.scene, "quarantine"), 1);
+        assert_int_equal(scene_count(&k.scene, "txn"), 0);
+        killed_end(&k);
     }
 }
 
 /* A copy that is not needed may be damaged: the old file itself lies under the temporary name. */
 static void a_damaged_copy_that_is_not_needed_does_not_matter(void **state)
 {
-    struct act act;
+    struct killed k;
     char path[PATH_MAX];
 
     (void)state;
-    begin(&act, SCENE_PAIR);
-    in_journal(&act, "old.1", path);
-    damage(path);
-    assert_int_equal(recover(&act, false)->result, CLM_TXN_ROLLED_BACK);
-    assert_int_equal(scene_files_are(&act.scene), 'O');
-    scene_assert_clean(&act.scene);
-    end(&act);
+    killed_begin(&k, SCENE_PAIR, &certs);
+    killed_in_journal(&k, "old.1", path);
+    damage(path, WRITTEN_OVER);
+    assert_int_equal(killed_recover(&k, false)->result, CLM_TXN_ROLLED_BACK);
+    assert_int_equal(scene_files_are(&k.scene), 'O');
+    scene_assert_clean(&k.scene);
+    killed_end(&k);
 }
 
 static void a_foreign_edit_is_never_written_over(void **state)
 {
-    struct act act;
+    struct killed k;
     struct clm_buf edited = {.data = (uint8_t[]){"edited"}, .len = 6, .cap = 7};
     const struct clm_txn_outcome *out;
 
     (void)state;
-    begin(&act, SCENE_PAIR);
-    scene_write(act.scene.files[1].path, edited.data, edited.len, 0600);
-    out = recover(&act, false);
+    killed_begin(&k, SCENE_PAIR, &certs);
+    scene_write(k.scene.files[1].path, edited.data, edited.len, 0600);
+    out = killed_recover(&k, false);
     assert_int_equal(out->result, CLM_TXN_NEEDS_HUMAN);
     assert_non_null(strstr(out->err.msg, "someone else"));
-    assert_true(scene_holds(act.scene.files[1].path, &edited));
-    assert_true(scene_holds(act.scene.files[0].path, &act.scene.files[0].new_data));
-    assert_int_equal(scene_count(&act.scene, "quarantine"), 1);
-    end(&act);
+    assert_true(scene_holds(k.scene.files[1].path, &edited));
+    assert_true(scene_holds(k.scene.files[0].path, &k.scene.files[0].new_data));
+    assert_int_equal(scene_count(&k.scene, "quarantine"), 1);
+    killed_end(&k);
 }
 
-static void a_symlink_put_in_place_of_a_target_is_foreign(void **state)
+/* A human is called, nothing is touched, and the next deployment is not stopped by it. */
+static void expect_set_aside(struct killed *k, const char *part, enum damage what)
 {
-    struct act act;
-    char victim[PATH_MAX];
-    struct clm_buf text = {.data = (uint8_t[]){"victim"}, .len = 6, .cap = 7};
+    CLM_CLEANUP(clm_txn_outcome_done) struct clm_txn_outcome out = {0};
+    const struct clm_txn_outcome *found = killed_recover(k, false);
 
-    (void)state;
-    begin(&act, SCENE_PAIR);
-    (void)snprintf(victim, sizeof(victim), "%.4000s/victim", act.scene.root);
-    scene_write(victim, "victim", 6, 0600);
-    assert_int_equal(unlink(act.scene.files[0].path), 0);
-    assert_int_equal(symlink(victim, act.scene.files[0].path), 0);
-    (void)recover(&act, false);
-    assert_true(scene_holds(victim, &text));
-    end(&act);
+    if (found->result != CLM_TXN_NEEDS_HUMAN || found->err.msg[0] == '\0') {
+        fail_msg("%s, damage %d: %s", part, (int)what, clm_txn_result_name(found->result));
+    }
+    assert_non_null(strstr(found->err.msg, what == ZEROED && strcmp(part, "log") == 0
+                                               ? "the journal has no beginning"
+                                               : "is damaged and was set aside"));
+    assert_int_equal(scene_count(&k->scene, "quarantine"), 1);
+    assert_int_equal(scene_files_are(&k->scene), 'N');
+    for (size_t i = 0; i < k->scene.n_files; i++) {
+        const struct scene_file *file = &k->scene.files[i];
+
+        scene_write(file->path, file->old_data.data, file->old_data.len, file->mode);
+    }
+    assert_int_equal(
+        clm_txn_deploy(&k->scene.env, &k->scene.plan, k->scene.bundle, NULL, &out, NULL), CLM_OK);
 }
 
 static void damaged_journals_are_set_aside(void **state)
@@ -275,30 +233,15 @@ static void damaged_journals_are_set_aside(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLM_ARRAY_LEN(parts); i++) {
-        for (int missing = 0; missing < 2; missing++) {
-            CLM_CLEANUP(clm_txn_outcome_done) struct clm_txn_outcome out = {0};
-            struct act act;
+        for (int what = 0; what < DAMAGE__COUNT; what++) {
+            struct killed k;
             char path[PATH_MAX];
 
-            begin(&act, SCENE_PAIR);
-            in_journal(&act, parts[i], path);
-            if (missing) {
-                assert_int_equal(unlink(path), 0);
-            } else {
-                damage(path);
-            }
-            assert_int_equal(recover(&act, false)->result, CLM_TXN_NEEDS_HUMAN);
-            assert_int_equal(scene_count(&act.scene, "quarantine"), 1);
-            assert_int_equal(scene_files_are(&act.scene), 'N');
-            /* and the next deployment is not stopped by it */
-            scene_write(act.scene.files[0].path, act.scene.files[0].old_data.data,
-                        act.scene.files[0].old_data.len, 0644);
-            scene_write(act.scene.files[1].path, act.scene.files[1].old_data.data,
-                        act.scene.files[1].old_data.len, 0600);
-            assert_int_equal(
-                clm_txn_deploy(&act.scene.env, &act.scene.plan, act.scene.bundle, NULL, &out, NULL),
-                CLM_OK);
-            end(&act);
+            killed_begin(&k, SCENE_PAIR, &certs);
+            killed_in_journal(&k, parts[i], path);
+            damage(path, (enum damage)what);
+            expect_set_aside(&k, parts[i], (enum damage)what);
+            killed_end(&k);
         }
     }
 }
@@ -306,7 +249,7 @@ static void damaged_journals_are_set_aside(void **state)
 static void a_read_only_target_waits(void **state)
 {
     CLM_CLEANUP(clm_txn_outcome_done) struct clm_txn_outcome out = {0};
-    struct act act;
+    struct killed k;
     struct clm_err err = {0};
 
     (void)state;
@@ -314,95 +257,144 @@ static void a_read_only_target_waits(void **state)
         print_message("needs root: not run\n");
         return;
     }
-    begin(&act, SCENE_PAIR);
-    assert_int_equal(mount(act.scene.etc, act.scene.etc, NULL, MS_BIND, NULL), 0);
-    assert_int_equal(mount(NULL, act.scene.etc, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
-    assert_int_equal(recover(&act, false)->result, CLM_TXN_BLOCKED);
-    assert_int_equal(recover(&act, false)->result, CLM_TXN_BLOCKED);
-    assert_int_equal(scene_count(&act.scene, "txn"), 1);
-    assert_int_equal(umount2(act.scene.etc, MNT_DETACH), 0);
+    killed_begin(&k, SCENE_PAIR, &certs);
+    assert_int_equal(mount(k.scene.etc, k.scene.etc, NULL, MS_BIND, NULL), 0);
+    assert_int_equal(mount(NULL, k.scene.etc, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+    assert_int_equal(killed_recover(&k, false)->result, CLM_TXN_BLOCKED);
+    assert_int_equal(killed_recover(&k, false)->result, CLM_TXN_BLOCKED);
+    assert_int_equal(scene_count(&k.scene, "txn"), 1);
+    assert_int_equal(umount2(k.scene.etc, MNT_DETACH), 0);
     /* meanwhile nothing else may go there */
-    assert_int_equal(
-        clm_txn_deploy(&act.scene.env, &act.scene.plan, act.scene.bundle, NULL, &out, &err),
-        CLM_E_CONFLICT);
+    assert_int_equal(clm_txn_deploy(&k.scene.env, &k.scene.plan, k.scene.bundle, NULL, &out, &err),
+                     CLM_E_CONFLICT);
     assert_non_null(strstr(err.msg, "not finished"));
-    assert_int_equal(recover(&act, false)->result, CLM_TXN_ROLLED_BACK);
-    assert_int_equal(scene_files_are(&act.scene), 'O');
-    scene_assert_clean(&act.scene);
-    end(&act);
+    assert_int_equal(killed_recover(&k, false)->result, CLM_TXN_ROLLED_BACK);
+    assert_int_equal(scene_files_are(&k.scene), 'O');
+    scene_assert_clean(&k.scene);
+    killed_end(&k);
 }
 
 static void nothing_to_recover_is_quiet(void **state)
 {
-    struct act act;
+    struct killed k;
 
     (void)state;
-    memset(&act, 0, sizeof(act));
-    scene_make(&act.scene, SCENE_PAIR, &certs);
-    assert_int_equal(clm_txn_recover(&act.scene.env, false, &act.outs, NULL), CLM_OK);
-    assert_int_equal(act.outs.n, 0);
-    assert_int_equal(act.scene.server.probes + act.scene.server.reloads, 0);
-    end(&act);
+    memset(&k, 0, sizeof(k));
+    scene_make(&k.scene, SCENE_PAIR, &certs);
+    assert_int_equal(clm_txn_recover(&k.scene.env, false, &k.outs, NULL), CLM_OK);
+    assert_int_equal(k.outs.n, 0);
+    assert_int_equal(k.scene.server.probes + k.scene.server.reloads, 0);
+    killed_end(&k);
 }
 
 static void a_server_that_stays_down_needs_a_human_but_not_the_journal(void **state)
 {
-    struct act act;
+    struct killed k;
 
     (void)state;
-    begin(&act, SCENE_PAIR);
-    act.scene.server.fail_reloads = -1;
-    assert_int_equal(recover(&act, false)->result, CLM_TXN_NEEDS_HUMAN);
-    assert_int_equal(scene_files_are(&act.scene), 'O');
-    scene_assert_clean(&act.scene);
-    end(&act);
+    killed_begin(&k, SCENE_PAIR, &certs);
+    k.scene.server.fail_reloads = -1;
+    assert_int_equal(killed_recover(&k, false)->result, CLM_TXN_NEEDS_HUMAN);
+    assert_int_equal(scene_files_are(&k.scene), 'O');
+    scene_assert_clean(&k.scene);
+    killed_end(&k);
 }
 
-#ifdef CLM_TEST_HOOKS
-/* An editor who strikes in the instant before one operation, after everything was looked at. */
-struct editor {
-    const char *path;
-    const char *op;
-    bool is_done;
-};
+/* ---- what stays ---- */
 
-static void strike(void *arg, const char *op, int dir_fd, const char *name)
+static void drop_endpoints(struct clm_plan *plan)
 {
-    struct editor *editor = arg;
-
-    (void)name;
-    if (!editor->is_done && dir_fd >= 0 && strcmp(op, editor->op) == 0) {
-        editor->is_done = true;
-        scene_write(editor->path, "edited", 6, 0600);
+    for (size_t i = 0; i < plan->n_steps; i++) {
+        if (plan->steps[i].kind == CLM_STEP_VERIFY) {
+            assert_int_equal(clm_step_set_endpoints(&plan->steps[i], NULL, 0, NULL), CLM_OK);
+        }
     }
 }
 
-static void an_edit_in_the_last_instant_is_kept(void **state)
+static void an_expired_certificate_does_not_come_back(void **state)
 {
     static const struct {
-        enum scene_kind kind;
-        const char *op; /* the first of this name is on the last file of the plan: the key */
-    } rows[] = {{SCENE_PAIR, "exchange"}, {SCENE_THREE, "exchange"}, {SCENE_FIRST, "rename"}};
-    struct clm_buf edited = {.data = (uint8_t[]){"edited"}, .len = 6, .cap = 7};
+        bool boot;
+        bool is_served;
+        bool has_endpoints;
+        bool is_proved;
+        const char *text;
+    } rows[] = {
+        {false, true, true, true, "so the new one stays"},
+        {false, false, true, false, "so the new one stays: "},
+        {false, true, false, false, "so the new one stays"},
+        {true, true, true, false, "so the new one stays"},
+    };
+    struct scene_certs expired;
+
+    (void)state;
+    scene_certs_make(&expired, CLM_TEST_EXPIRED);
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        struct killed k = {.journal = ""};
+        const struct clm_txn_outcome *out;
+
+        scene_make(&k.scene, SCENE_PAIR, &expired);
+        if (!rows[i].has_endpoints) {
+            drop_endpoints(&k.scene.plan);
+        }
+        killed_now(&k);
+        killed_say(&k, CLM_TXN_RELOADED);
+        if (rows[i].is_served) {
+            fake_io_start(&k.scene.server);
+        }
+        out = killed_recover(&k, rows[i].boot);
+        assert_int_equal(out->result, CLM_TXN_SUCCEEDED);
+        assert_true(out->is_degraded);
+        assert_int_equal(out->is_proved, rows[i].is_proved);
+        assert_string_equal(out->steps[1].status, "warning");
+        assert_non_null(strstr(out->steps[1].detail, rows[i].text));
+        assert_int_equal(scene_files_are(&k.scene), 'N');
+        scene_assert_clean(&k.scene);
+        killed_end(&k);
+    }
+    scene_certs_done(&expired);
+}
+
+/* Whether it is served only matters where somebody else restarts the server, and can be asked. */
+static void a_committed_deployment_is_finished(void **state)
+{
+    static const struct {
+        enum clm_reload_how how;
+        bool has_endpoints;
+        enum clm_txn_result result;
+        bool is_proved;
+    } rows[] = {
+        {CLM_RELOAD_UNIT, true, CLM_TXN_SUCCEEDED, true},
+        {CLM_RELOAD_UNIT, false, CLM_TXN_SUCCEEDED, false},
+        {CLM_RELOAD_NONE, true, CLM_TXN_WAITING, false},
+        {CLM_RELOAD_NONE, false, CLM_TXN_SUCCEEDED, false},
+    };
 
     (void)state;
     for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
-        struct act act;
-        struct editor editor = {.op = rows[i].op};
+        struct killed k = {.journal = ""};
+        const struct clm_txn_outcome *out;
 
-        begin(&act, rows[i].kind);
-        editor.path = act.scene.files[act.scene.n_files - 1].path;
-        clm_fs_trace(strike, &editor);
-        (void)recover(&act, false);
-        clm_fs_trace(NULL, NULL);
-        assert_true(editor.is_done);
-        assert_true(scene_holds(editor.path, &edited));
-        assert_int_equal(act.outs.v[0].result, CLM_TXN_NEEDS_HUMAN);
-        assert_int_equal(scene_count(&act.scene, "quarantine"), 1);
-        end(&act);
+        scene_make(&k.scene, SCENE_PAIR, &certs);
+        for (size_t s = 0; s < k.scene.plan.n_steps; s++) {
+            if (k.scene.plan.steps[s].kind == CLM_STEP_RELOAD) {
+                k.scene.plan.steps[s].how = rows[i].how;
+            }
+        }
+        if (!rows[i].has_endpoints) {
+            drop_endpoints(&k.scene.plan);
+        }
+        killed_now(&k);
+        killed_say(&k, CLM_TXN_COMMITTED);
+        out = killed_recover(&k, false);
+        assert_int_equal(out->result, rows[i].result);
+        assert_int_equal(out->is_proved, rows[i].is_proved);
+        assert_int_equal(k.scene.server.probes + k.scene.server.reloads, 0);
+        assert_int_equal(scene_files_are(&k.scene), 'N');
+        scene_assert_clean(&k.scene);
+        killed_end(&k);
     }
 }
-#endif
 
 int main(void)
 {
@@ -415,13 +407,11 @@ int main(void)
         cmocka_unit_test(a_damaged_copy_is_never_written),
         cmocka_unit_test(a_damaged_copy_that_is_not_needed_does_not_matter),
         cmocka_unit_test(a_foreign_edit_is_never_written_over),
-        cmocka_unit_test(a_symlink_put_in_place_of_a_target_is_foreign),
         cmocka_unit_test(damaged_journals_are_set_aside),
         cmocka_unit_test(a_read_only_target_waits),
         cmocka_unit_test(nothing_to_recover_is_quiet),
-#ifdef CLM_TEST_HOOKS
-        cmocka_unit_test(an_edit_in_the_last_instant_is_kept),
-#endif
+        cmocka_unit_test(an_expired_certificate_does_not_come_back),
+        cmocka_unit_test(a_committed_deployment_is_finished),
         cmocka_unit_test(a_server_that_stays_down_needs_a_human_but_not_the_journal),
     };
     int failed;

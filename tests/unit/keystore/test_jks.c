@@ -20,6 +20,7 @@
 #include "agent/keystore/jks.h"
 #include "agent/keystore/keystore.h"
 #include "tests/support/certs.h"
+#include "tests/support/pair.h"
 
 #define DIR    "tests/fixtures/keystores/"
 #define NOW_S  1795312800 /* 2026-11-22T02:00:00Z */
@@ -115,7 +116,7 @@ static bool key_fits(const struct clm_keystore *store, const char *alias, const 
 
     clm_buf_done(&pass);
     assert_int_equal(clm_keystore_chain(store, i, &chain, NULL), CLM_OK);
-    return code == CLM_OK && clm_cert_matches_key(chain, 0, key);
+    return code == CLM_OK && is_pair(chain, 0, key);
 }
 
 static enum clm_code put(const struct scene *s, struct clm_keystore *store, const char *alias,

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "agent/base/str.h"
+#include "agent/crypto/cipher.h"
 #include "agent/crypto/der.h"
+#include "agent/crypto/digest.h"
 #include "agent/keystore/jks.h"
 
 /* targets.md 22: password changeit, salt 00..13, plain text 00..1f */
@@ -133,6 +135,9 @@ static void says_what_is_wrong(void **state)
         {"3026301a" JCEKS_OID "300d04080102030405060708020101"
          "04080102030405060708",
          "\xc3\xbc", CLM_E_UNSUPPORTED, "password beyond ASCII"},
+        {"3026301a" JCEKS_OID "300d04080102030405060708020101"
+         "04080102030405060708",
+         "a\tb", CLM_E_UNSUPPORTED, "password with a control character"},
     };
 
     (void)state;
@@ -144,6 +149,57 @@ static void says_what_is_wrong(void **state)
         if (code != cases[i].code || err.msg[0] == '\0' || out.len != 0) {
             fail_msg("case %zu (%s): %s '%s'", i, cases[i].why, clm_code_name(code), err.msg);
         }
+    }
+}
+
+/* Sealed here, apart from the library: 3DES under MD5(half of the salt, password), one round. */
+static struct clm_entry sealed_by_hand(const char *plain, size_t len)
+{
+    static const uint8_t head[] = {0x30, 0x26, 0x30, 0x1a, 0x06, 0x09, 0x2b, 0x06, 0x01, 0x04, 0x01,
+                                   0x2a, 0x02, 0x13, 0x01, 0x30, 0x0d, 0x04, 0x08, 1,    2,    3,
+                                   4,    5,    6,    7,    8,    0x02, 0x01, 0x01, 0x04, 0x08};
+    struct clm_entry entry = {.sealed_key = CLM_BUF_SECRET_INIT(65536)};
+    struct clm_cipher_key key = {.cipher = CLM_CIPHER_3DES};
+    uint8_t derived[32];
+
+    clm_digest_of(CLM_DIGEST_MD5, "\1\2\3\4x", 5, derived);
+    clm_digest_of(CLM_DIGEST_MD5, "\5\6\7\10x", 5, derived + 16);
+    memcpy(key.key, derived, 24);
+    memcpy(key.iv, derived + 24, 8);
+    assert_int_equal(clm_buf_add(&entry.sealed_key, head, sizeof(head), NULL), CLM_OK);
+    assert_int_equal(clm_cipher_encrypt(&key, (const uint8_t *)plain, len, &entry.sealed_key, NULL),
+                     CLM_OK);
+    return entry;
+}
+
+/* What a wrong password makes may look padded, but is no key. */
+static void what_is_no_value_is_a_wrong_password(void **state)
+{
+    static const struct {
+        const char *plain;
+        size_t len;
+        enum clm_code code;
+    } cases[] = {
+        {"\x30\x00", 2, CLM_OK},
+        {"", 0, CLM_E_CRYPTO},
+        {"\x30", 1, CLM_E_CRYPTO},
+        {"\x31\x00", 2, CLM_E_CRYPTO},
+    };
+    CLM_CLEANUP(clm_buf_done) struct clm_buf password = secret("x");
+    const struct clm_keystore store = {.ops = &clm_jceks_ops};
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_SECRET_INIT(1024);
+        struct clm_entry entry = sealed_by_hand(cases[i].plain, cases[i].len);
+        struct clm_err err = {0};
+
+        assert_int_equal(clm_jks_unseal(&store, &entry, &password, &out, &err), cases[i].code);
+        if (cases[i].code != CLM_OK) {
+            assert_string_equal(err.msg, "wrong password of the private key");
+            assert_int_equal(out.len, 0);
+        }
+        clm_buf_done(&entry.sealed_key);
     }
 }
 
@@ -162,6 +218,9 @@ static void seals_as_it_was(void **state)
          "301e301a" JCEKS_OID "300d04080102030405060708020114"
          "0400",
          "PBE MD5 3DES 20"},
+        /* nothing to go on with */
+        {&clm_jks_ops, "300d3009060728d28fc3590a030400", "SHA-1 key stream"},
+        {&clm_jks_ops, "3000", "SHA-1 key stream"},
     };
     CLM_CLEANUP(clm_rng_free_p) struct clm_rng *rng = NULL;
     CLM_CLEANUP(clm_key_free_p) struct clm_key *key = NULL;
@@ -225,6 +284,7 @@ int main(void)
         cmocka_unit_test(opens_what_the_cipher_of_the_jdk_sealed),
         cmocka_unit_test(a_wrong_password_leaves_nothing_behind),
         cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(what_is_no_value_is_a_wrong_password),
         cmocka_unit_test(seals_as_it_was),
         cmocka_unit_test(jceks_refuses_a_password_the_jdk_cannot_have),
     };

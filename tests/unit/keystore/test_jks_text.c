@@ -22,6 +22,7 @@ static const struct {
      "e",
      "73747261c39f65"},
     {"\xe9\x8d\xb5", "e98db5"},
+    {"\xee\x80\x80", "ee8080"},           /* U+E000, behind the surrogates */
     {"\xf0\x9f\x94\x91", "eda0bdedb491"}, /* U+1F511: two surrogates of three bytes */
     {"a\xf4\x8f\xbf\xbf"
      "b",
@@ -70,6 +71,7 @@ static void what_utf8_cannot_say_is_replaced(void **state)
         {"61eda0bd62", "a\xef\xbf\xbd"
                        "b"},        /* first half of a pair alone */
         {"edb491", "\xef\xbf\xbd"}, /* second half alone */
+        {"eda0bdee8080", "\xef\xbf\xbd\xee\x80\x80"},
         {"eda0bdeda0bdedb491", "\xef\xbf\xbd\xf0\x9f\x94\x91"},
         {"00", "\xef\xbf\xbd"},
     };
@@ -142,6 +144,27 @@ static void an_alias_must_be_text(void **state)
     assert_int_equal(clm_jks_alias_encode("\xc3", &out, NULL), CLM_E_INVAL);
 }
 
+static void an_alias_has_a_limit_and_takes_its_room(void **state)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_INIT(1024);
+    char text[CLM_KEYSTORE_ALIAS_SIZE + 1];
+    struct clm_err err = {0};
+
+    (void)state;
+    memset(text, 'x', CLM_KEYSTORE_ALIAS_SIZE);
+    text[CLM_KEYSTORE_ALIAS_SIZE] = '\0';
+    assert_int_equal(clm_jks_alias_encode(text, &out, &err), CLM_E_INVAL);
+    assert_string_equal(err.msg, "alias is no UTF-8 of less than 512 bytes");
+    assert_int_equal(out.len, 0);
+    for (size_t max = 0; max < 5; max++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf small = CLM_BUF_INIT(max);
+
+        assert_int_equal(clm_jks_alias_encode("abc", &small, NULL), CLM_E_LIMIT);
+    }
+    text[CLM_KEYSTORE_ALIAS_SIZE - 1] = '\0';
+    assert_int_equal(clm_jks_alias_encode(text, &out, NULL), CLM_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +174,7 @@ int main(void)
         cmocka_unit_test(length_has_a_limit),
         cmocka_unit_test(new_aliases_are_in_lower_case),
         cmocka_unit_test(an_alias_must_be_text),
+        cmocka_unit_test(an_alias_has_a_limit_and_takes_its_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include "agent/crypto/digest.h"
 #include "agent/keystore/pkcs12.h"
+#include "tests/support/pair.h"
 #include "tests/unit/keystore/p12_files.h"
 
 #define NOW_S 1800000000
@@ -102,7 +103,7 @@ static void assert_key_fits(const struct clm_keystore *store, const char *alias,
         fail_msg("%s", err.msg);
     }
     assert_int_equal(clm_cert_chain_count(chain), n_certs);
-    assert_true(clm_cert_matches_key(chain, 0, key));
+    assert_true(is_pair(chain, 0, key));
 }
 
 /* Which entry of each file is replaced, and how many of its bags stay. */

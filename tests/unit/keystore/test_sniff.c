@@ -17,6 +17,7 @@
 #include "agent/keystore/keystore.h"
 #include "agent/keystore/sniff.h"
 #include "tests/support/certs.h"
+#include "tests/unit/crypto/der_text.h"
 #include "tests/unit/crypto/oracle.h"
 
 #define NOW_S 1795312800 /* 2026-11-22T02:00:00Z */
@@ -240,6 +241,87 @@ static void tells_stores_apart(void **state)
     assert_sniffs("\0\0\0\2\0\0\0\x14xxxxxxxxxxxxxxxxxxxx", 28, CLM_CERT_FILE_OTHER_STORE, 0);
 }
 
+/* Values that are not all here, or have something else in one place. */
+static void every_part_of_a_value_counts(void **state)
+{
+    static const struct {
+        const char *text;
+        enum clm_cert_file kind;
+        uint32_t has;
+    } cases[] = {
+        {"30{30{02{01} 30{} 30{} 30{1700}}} 00", CLM_CERT_FILE_DER, CLM_SNIFF_CERT},
+        {"30{30{02{01} 30{} 30{} 30{1800}}} 00", CLM_CERT_FILE_DER, CLM_SNIFF_CERT},
+        {"30{30{02{01} 30{} 30{} 30{1900}}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{30{02{00} 30{} 30{30{06{00}}}}} 00", CLM_CERT_FILE_DER, CLM_SNIFF_CSR},
+        {"30{30{02{01} 30{} 30{30{06{00}}}}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{30{02{00} 04{} 30{30{06{00}}}}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{30{02{00} 30{} 30{04{06{00}}}}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{30{02{00} 30{} 30{30{04{00}}}}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{30{020200 00}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{02{01} 04{00} a0{}} 00", CLM_CERT_FILE_DER, CLM_SNIFF_KEY},
+        {"30{02{01} 04{00} a1{}} 00", CLM_CERT_FILE_DER, CLM_SNIFF_KEY},
+        {"30{02{01} 04{00} a2{}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{02{01} 05{00}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{02{00} 02{" DER_8(DER_8("01")) "}}", CLM_CERT_FILE_DER, CLM_SNIFF_KEY},
+        {"30{02{00} 02{01}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{02{00} 04{01}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{30{06{2a864886f70d010501}} 04{00}}", CLM_CERT_FILE_DER, CLM_SNIFF_ENCRYPTED_KEY},
+        {"30{30{06{2a864886f70d010c0101}} 04{00}}", CLM_CERT_FILE_DER, CLM_SNIFF_ENCRYPTED_KEY},
+        {"30{30{06{2a864886f70d010c0101}} 05{00}}", CLM_CERT_FILE_NONE, 0},
+        {"30{3010 06{2a864886f70d010c0101}} 00", CLM_CERT_FILE_NONE, 0},
+        {"30{30{04{2a864886f70d010c0101}} 04{00}}", CLM_CERT_FILE_NONE, 0},
+        {"30{06{2a864886f70d010702} 00}", CLM_CERT_FILE_PKCS7, CLM_SNIFF_PKCS7},
+        {"30{06{2a864886f70d010703} 00}", CLM_CERT_FILE_NONE, 0},
+        {"30{04{2a864886f70d010702} 00}", CLM_CERT_FILE_NONE, 0},
+        {"00000001 00000014", CLM_CERT_FILE_OTHER_STORE, 0},
+        {"00000002 00000014", CLM_CERT_FILE_OTHER_STORE, 0},
+        {"00000003 00000014", CLM_CERT_FILE_NONE, 0},
+        {"30{30{30{06{2a864886f70d01050d} 00}}}", CLM_CERT_FILE_OTHER_STORE, 0},
+        {"30{30{30{06{2a864886f70d010902} 00}}}", CLM_CERT_FILE_NONE, 0},
+        {"30{30{04{00}}}", CLM_CERT_FILE_NONE, 0},
+    };
+
+    (void)state;
+    assert_string_equal(clm_cert_file_name(CLM_CERT_FILE__COUNT), "none");
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf file = der_text("%s", cases[i].text);
+        struct clm_sniff sniff = clm_cert_file_sniff(file.data, file.len);
+
+        if (sniff.kind != cases[i].kind || sniff.has != cases[i].has) {
+            fail_msg("case %zu: %s", i, clm_cert_file_name(sniff.kind));
+        }
+    }
+}
+
+static void text_is_told_by_its_lines(void **state)
+{
+    static const struct {
+        const char *text;
+        enum clm_cert_file kind;
+        uint32_t has;
+    } cases[] = {
+        {"\r-----BEGIN CERTIFICATE-----\nMA==\n", CLM_CERT_FILE_PEM, CLM_SNIFF_CERT},
+        {"x-----BEGIN X-----\n-----BEGIN PKCS7-----\n", CLM_CERT_FILE_PEM, CLM_SNIFF_PKCS7},
+        {"-----BEGIN CERT\nIFICATE-----\n", CLM_CERT_FILE_NONE, 0},
+        {"-----BEGIN CERTIFICATE-----\r\nM IIB\n", CLM_CERT_FILE_PEM, CLM_SNIFF_CERT},
+        {"-----BEGIN CERTIFICATE-----\nMII*", CLM_CERT_FILE_PEM, CLM_SNIFF_CERT},
+        {"-----BEGIN CERTIFICATE-----\n", CLM_CERT_FILE_PEM, CLM_SNIFF_CERT},
+        {"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", CLM_CERT_FILE_PEM,
+         CLM_SNIFF_ENCRYPTED_KEY},
+        {"-----BEGIN ELSE-----\n", CLM_CERT_FILE_PEM, CLM_SNIFF_OTHER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
+        struct clm_sniff sniff =
+            clm_cert_file_sniff((const uint8_t *)cases[i].text, strlen(cases[i].text));
+
+        if (sniff.kind != cases[i].kind || sniff.has != cases[i].has) {
+            fail_msg("case %zu: %s", i, clm_cert_file_name(sniff.kind));
+        }
+    }
+}
+
 static void what_is_none_of_these_is_none(void **state)
 {
     static const struct {
@@ -325,6 +407,8 @@ int main(void)
         cmocka_unit_test(tells_der_by_its_values),
         cmocka_unit_test(tells_older_keys_in_der),
         cmocka_unit_test(tells_stores_apart),
+        cmocka_unit_test(every_part_of_a_value_counts),
+        cmocka_unit_test(text_is_told_by_its_lines),
         cmocka_unit_test(what_is_none_of_these_is_none),
         cmocka_unit_test(says_when_more_is_needed),
         cmocka_unit_test(survives_damage),

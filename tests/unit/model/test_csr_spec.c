@@ -98,63 +98,87 @@ static void an_empty_member_takes_it_away(void **state)
 
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
+static const struct {
+    const char *text;
+    enum clm_code code;
+    const char *says;
+} bad_members[] = {
+    {"{}", CLM_E_PARSE, "mode"},
+    {"{'mode':7}", CLM_E_PARSE, "mode"},
+    {"{'mode':'fresh'}", CLM_E_INVAL, "'mode': 'fresh'"},
+    {"{'mode':'template','password':'x'}", CLM_E_PARSE, "password"},
+    {"{'mode':'template','template':'../x'}", CLM_E_INVAL, "'template': '../x'"},
+    {"{'mode':'template','csr_pem':'x'}", CLM_E_INVAL, "'csr_pem': mode 'template'"},
+    {"{'mode':'installed','key_type':'rsa-2048'}", CLM_E_INVAL, "'key_type': mode 'installed'"},
+    {"{'mode':'installed','subject':{}}", CLM_E_INVAL, "'subject': mode"},
+    {"{'mode':'override','template':'web'}", CLM_E_INVAL, "'template': mode 'override'"},
+    {"{'mode':'reuse_csr','key':'new'}", CLM_E_INVAL, "'key': mode 'reuse_csr'"},
+    {"{'mode':'uploaded','csr_pem':'x','eku':['server']}", CLM_E_INVAL, "'eku': mode"},
+    {"{'mode':'uploaded'}", CLM_E_INVAL, "'csr_pem': mode 'uploaded' needs it"},
+    {"{'mode':'template','subject':{'o':'" X64 "x'}}", CLM_E_INVAL,
+     "subject: 'o': is longer than 64 characters"},
+    {"{'mode':'template','subject':{'cn':'" X64 "x'}}", CLM_E_INVAL, "subject: 'cn'"},
+    {"{'mode':'template','subject':{'l':'" X64 X64 "x'}}", CLM_E_INVAL, "longer than 128"},
+    {"{'mode':'template','subject':{'o':'a\\u0001b'}}", CLM_E_INVAL, "control characters"},
+    {"{'mode':'template','subject':{'o':'a\\u0085b'}}", CLM_E_INVAL, "control characters"},
+    {"{'mode':'template','subject':{'o':'a\\nb'}}", CLM_E_INVAL, "control characters"},
+    {"{'mode':'template','subject':{'o':['a']}}", CLM_E_PARSE, "subject: 'o': must be a text"},
+    {"{'mode':'template','subject':{'ou':['a',['b']]}}", CLM_E_PARSE, "subject: 'ou'"},
+    {"{'mode':'template','subject':{'ou':['1','2','3','4','5','6','7','8','9']}}", CLM_E_LIMIT,
+     "ou"},
+    {"{'mode':'template','subject':{'c':'de'}}", CLM_E_INVAL, "two capital letters"},
+    {"{'mode':'template','subject':{'email':'nobody'}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','subject':{'dc':'x'}}", CLM_E_PARSE, "subject: "},
+    {"{'mode':'template','subject':7}", CLM_E_PARSE, "subject"},
+    {"{'mode':'template','subject':{'ou':7}}", CLM_E_PARSE, "subject: 'ou'"},
+    {"{'mode':'template','subject':{'ou':[7,'a']}}", CLM_E_PARSE, "subject: 'ou'"},
+    {"{'mode':'template','sans':7}", CLM_E_PARSE, "sans"},
+    {"{'mode':'template','eku':[7]}", CLM_E_INVAL, "'eku': each must be"},
+    {"{'mode':'template','eku':['x','server']}", CLM_E_INVAL, "'eku': each must be"},
+    {"{'mode':'template','sans':{'dns':['a b']}}", CLM_E_INVAL, "sans: 'dns': element 0"},
+    {"{'mode':'template','sans':{'ip':['1.2.3']}}", CLM_E_INVAL, "sans: 'ip': element 0"},
+    {"{'mode':'template','sans':{'email':['@example.com']}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','sans':{'email':['a@b@example.com']}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','sans':{'email':['a b@example.com']}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','subject':{'o':'a\\u007fb'}}", CLM_E_INVAL, "control characters"},
+    {"{'mode':'template','subject':{'c':'DEU'}}", CLM_E_INVAL, "two capital letters"},
+    {"{'mode':'template','subject':{'c':'1E'}}", CLM_E_INVAL, "two capital letters"},
+    {"{'mode':'template','subject':{'c':'{E'}}", CLM_E_INVAL, "two capital letters"},
+    {"{'mode':'template','subject':{'c':'D1'}}", CLM_E_INVAL, "two capital letters"},
+    {"{'mode':'template','subject':{'email':'\\u00e4@b'}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','sans':{'dns':[7]}}", CLM_E_PARSE, "'dns': element 0: not a text"},
+    {"{'mode':'template','sans':{'email':['nobody']}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','sans':{'email':['" X64 "x@example.com']}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','sans':{'email':['a;b@example.com']}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','sans':{'email':['a@exa mple.com']}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','sans':{'email':['a@-.com']}}", CLM_E_INVAL, "mail address"},
+    {"{'mode':'template','sans':{'email':['a@" X64 X64 X64 X64 ".com']}}", CLM_E_INVAL,
+     "mail address"},
+    {"{'mode':'template','sans':{'uri':['1a:x']}}", CLM_E_INVAL, "not a URI"},
+    {"{'mode':'template','sans':{'uri':['urn']}}", CLM_E_INVAL, "not a URI"},
+    {"{'mode':'template','sans':{'uri':['urn:']}}", CLM_E_INVAL, "not a URI"},
+    {"{'mode':'template','sans':{'uri':['urn:\\u00e4']}}", CLM_E_INVAL, "not a URI"},
+    {"{'mode':'template','sans':{'uri':['//x']}}", CLM_E_INVAL, "not a URI"},
+    {"{'mode':'template','sans':{'uri':['http://a b']}}", CLM_E_INVAL, "not a URI"},
+    {"{'mode':'template','sans':{'upn':[]}}", CLM_E_PARSE, "sans: "},
+    {"{'mode':'template','key_type':'rsa-1024'}", CLM_E_INVAL, "'key_type': 'rsa-1024'"},
+    {"{'mode':'template','hash':'sha1'}", CLM_E_INVAL, "'hash': 'sha1'"},
+    {"{'mode':'template','must_staple':'yes'}", CLM_E_PARSE, "must_staple"},
+    {"{'mode':'template','eku':['any']}", CLM_E_INVAL, "'eku'"},
+    {"{'mode':'template','eku':['client']}", CLM_E_INVAL, "must hold 'server'"},
+    {"{'mode':'template','eku':'server'}", CLM_E_PARSE, "eku"},
+    {"{'mode':'template','key':'old'}", CLM_E_INVAL, "'key': 'old'"},
+    {"{'mode':'template','challenge_password_ref':'/etc/shadow'}", CLM_E_INVAL,
+     "'challenge_password_ref'"},
+};
+
 static void bad_members_are_refused(void **state)
 {
-    static const struct {
-        const char *text;
-        enum clm_code code;
-        const char *says;
-    } rows[] = {
-        {"{}", CLM_E_PARSE, "mode"},
-        {"{'mode':7}", CLM_E_PARSE, "mode"},
-        {"{'mode':'fresh'}", CLM_E_INVAL, "'mode': 'fresh'"},
-        {"{'mode':'template','password':'x'}", CLM_E_PARSE, "password"},
-        {"{'mode':'template','template':'../x'}", CLM_E_INVAL, "'template': '../x'"},
-        {"{'mode':'template','csr_pem':'x'}", CLM_E_INVAL, "'csr_pem': mode 'template'"},
-        {"{'mode':'installed','key_type':'rsa-2048'}", CLM_E_INVAL, "'key_type': mode 'installed'"},
-        {"{'mode':'installed','subject':{}}", CLM_E_INVAL, "'subject': mode"},
-        {"{'mode':'override','template':'web'}", CLM_E_INVAL, "'template': mode 'override'"},
-        {"{'mode':'reuse_csr','key':'new'}", CLM_E_INVAL, "'key': mode 'reuse_csr'"},
-        {"{'mode':'uploaded','csr_pem':'x','eku':['server']}", CLM_E_INVAL, "'eku': mode"},
-        {"{'mode':'uploaded'}", CLM_E_INVAL, "'csr_pem': mode 'uploaded' needs it"},
-        {"{'mode':'template','subject':{'o':'" X64 "x'}}", CLM_E_INVAL,
-         "subject: 'o': is longer than 64 characters"},
-        {"{'mode':'template','subject':{'cn':'" X64 "x'}}", CLM_E_INVAL, "subject: 'cn'"},
-        {"{'mode':'template','subject':{'l':'" X64 X64 "x'}}", CLM_E_INVAL, "longer than 128"},
-        {"{'mode':'template','subject':{'o':'a\\u0001b'}}", CLM_E_INVAL, "control characters"},
-        {"{'mode':'template','subject':{'o':'a\\u0085b'}}", CLM_E_INVAL, "control characters"},
-        {"{'mode':'template','subject':{'o':'a\\nb'}}", CLM_E_INVAL, "control characters"},
-        {"{'mode':'template','subject':{'o':['a']}}", CLM_E_PARSE, "subject: 'o': must be a text"},
-        {"{'mode':'template','subject':{'ou':['a',['b']]}}", CLM_E_PARSE, "subject: 'ou'"},
-        {"{'mode':'template','subject':{'ou':['1','2','3','4','5','6','7','8','9']}}", CLM_E_LIMIT,
-         "ou"},
-        {"{'mode':'template','subject':{'c':'de'}}", CLM_E_INVAL, "two capital letters"},
-        {"{'mode':'template','subject':{'email':'nobody'}}", CLM_E_INVAL, "mail address"},
-        {"{'mode':'template','subject':{'dc':'x'}}", CLM_E_PARSE, "subject: "},
-        {"{'mode':'template','sans':{'dns':['a b']}}", CLM_E_INVAL, "sans: 'dns': element 0"},
-        {"{'mode':'template','sans':{'ip':['1.2.3']}}", CLM_E_INVAL, "sans: 'ip': element 0"},
-        {"{'mode':'template','sans':{'email':['@example.com']}}", CLM_E_INVAL, "mail address"},
-        {"{'mode':'template','sans':{'email':['a@b@example.com']}}", CLM_E_INVAL, "mail address"},
-        {"{'mode':'template','sans':{'email':['a b@example.com']}}", CLM_E_INVAL, "mail address"},
-        {"{'mode':'template','sans':{'uri':['//x']}}", CLM_E_INVAL, "not a URI"},
-        {"{'mode':'template','sans':{'uri':['http://a b']}}", CLM_E_INVAL, "not a URI"},
-        {"{'mode':'template','sans':{'upn':[]}}", CLM_E_PARSE, "sans: "},
-        {"{'mode':'template','key_type':'rsa-1024'}", CLM_E_INVAL, "'key_type': 'rsa-1024'"},
-        {"{'mode':'template','hash':'sha1'}", CLM_E_INVAL, "'hash': 'sha1'"},
-        {"{'mode':'template','must_staple':'yes'}", CLM_E_PARSE, "must_staple"},
-        {"{'mode':'template','eku':['any']}", CLM_E_INVAL, "'eku'"},
-        {"{'mode':'template','eku':['client']}", CLM_E_INVAL, "must hold 'server'"},
-        {"{'mode':'template','eku':'server'}", CLM_E_PARSE, "eku"},
-        {"{'mode':'template','key':'old'}", CLM_E_INVAL, "'key': 'old'"},
-        {"{'mode':'template','challenge_password_ref':'/etc/shadow'}", CLM_E_INVAL,
-         "'challenge_password_ref'"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
-        struct read r = read_with(clm_csr_spec_read, rows[i].text);
+    for (size_t i = 0; i < CLM_ARRAY_LEN(bad_members); i++) {
+        struct read r = read_with(clm_csr_spec_read, bad_members[i].text);
 
-        if (r.code != rows[i].code || strstr(r.err.msg, rows[i].says) == NULL) {
+        if (r.code != bad_members[i].code || strstr(r.err.msg, bad_members[i].says) == NULL) {
             fail_msg("row %zu: %d '%s'", i, (int)r.code, r.err.msg);
         }
         done(&r);

@@ -77,6 +77,14 @@ static void what_does_not_go_together_is_refused(void **state)
         {TOP("{'path':'a.crt','content':'leaf'}", NONE), "'a.crt' is not an absolute path"},
         {TOP("{'path':'/etc/../a','content':'leaf'}", NONE), "is not an absolute path"},
         {TOP("{'path':'/etc/','content':'leaf'}", NONE), "is not an absolute path"},
+        {TOP("{'path':'/','content':'leaf'}", NONE), "is not an absolute path"},
+        {TOP("{'path':'/etc//a','content':'leaf'}", NONE), "is not an absolute path"},
+        {TOP("{'path':'/etc/./a','content':'leaf'}", NONE), "is not an absolute path"},
+        {TOP("{'path':'/etc/.','content':'leaf'}", NONE), "is not an absolute path"},
+        {TOP("{'path':'/etc/..','content':'leaf'}", NONE), "is not an absolute path"},
+        {TOP("{'path':'/etc/a\\u0001','content':'leaf'}", NONE), "is not an absolute path"},
+        {TOP("{'path':'/a','content':'leaf','mode':'01644'}", NONE), "is not octal"},
+        {TOP("{'path':'/a','content':'leaf','mode':'4755'}", NONE), "is not octal"},
         {TOP("{'path':'/a','content':'leaf','password_file':'p'}", NONE), "'p' is not an absolute"},
         {TOP("{'path':'/a'}", NONE), "'content' must say what goes in"},
         {TOP("{'path':'/a','content':'edit'}", NONE), "'content' must say"},
@@ -174,6 +182,8 @@ static void hooks_and_files_must_fit_each_other(void **state)
         const char *why;
     } rows[] = {
         {"{'a':[]}", "{}", "policy.hooks.a: must be a program"},
+        {"{'a':['/bin/sh',7]}", "{}", "policy.hooks.a: "},
+        {"{'a':'/bin/sh'}", "{}", "policy.hooks.a: "},
         {"{'a':['sh','-c']}", "{}", "'sh' is not the absolute path of a program"},
         {"{}", "{'x':" TOP(CERT, "'reload':'hook','hook':'a'") "}",
          "files.x: there is no hook 'a'"},
@@ -195,6 +205,12 @@ static void hooks_and_files_must_fit_each_other(void **state)
     assert_string_equal(clm_policy_find_file(&policy, "x")->hook, "a");
     assert_null(clm_policy_find_file(&policy, "y"));
     assert_null(clm_policy_find_file(NULL, "x"));
+    clm_policy_done(&policy);
+    assert_int_equal(declare("{}",
+                             "{'x':" TOP(CERT, NONE) ",'y':{'outputs':[{'path':'/etc/b.crt',"
+                                                     "'content':'leaf'}]," NONE "}}",
+                             &policy, &err),
+                     CLM_OK); /* two targets with files of their own */
     clm_policy_done(&policy);
     for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
         if (declare(rows[i].hooks, rows[i].files, &policy, &err) != CLM_E_CONFIG &&

@@ -284,6 +284,18 @@ static void names_follow_the_protocol(void **state)
         clm_job_name_is_valid("a1234567890123456789012345678901234567890123456789012345678901234"));
 }
 
+static void key_types_are_those_of_the_protocol(void **state)
+{
+    static const char *const want[] = {"ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096"};
+    const char *const *have = clm_key_type_names();
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(want); i++) {
+        assert_string_equal(have[i], want[i]);
+    }
+    assert_null(have[CLM_ARRAY_LEN(want)]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +306,7 @@ int main(void)
         cmocka_unit_test(a_payload_has_a_limit),
         cmocka_unit_test(all_fourteen_types_have_names),
         cmocka_unit_test(names_follow_the_protocol),
+        cmocka_unit_test(key_types_are_those_of_the_protocol),
     };
 
     return cmocka_run_group_tests_name("job", tests, NULL, NULL);

@@ -74,6 +74,10 @@ static void normalise_refuses_what_is_no_dns_name(void **state)
         {"w*.example.com", true, "a '*' that is not the whole first label"},
         {"a.*.example.com", true, "a '*' that is not the whole first label"},
         {"*.*.example.com", true, "a '*' that is not the whole first label"},
+        {"-a.example", false, "a label that begins or ends with '-'"},
+        {"a.b-.example", false, "a label that begins or ends with '-'"},
+        {"a.example-", false, "a label that begins or ends with '-'"},
+        {"*.-a.example", true, "a label that begins or ends with '-'"},
         {"192.0.2.1", false, "it is an IP address"},
         {"2001:db8::1", true, "it is an IP address"},
     };

@@ -94,7 +94,7 @@ static void keystores_edits_and_reloads_go_both_ways(void **state)
 static void an_alias_that_is_no_utf8_is_refused_not_dropped(void **state)
 {
     struct clm_plan plan = {.target = "file:x", .deployer = "files"};
-    struct clm_step *step = clm_plan_add(&plan, CLM_STEP_FILE_PUT);
+    struct clm_step *step = clm_plan_add(&plan, CLM_STEP_FILE_PUT, NULL);
     struct clm_json *out = clm_json_new_object();
     struct clm_plan again = {0};
     struct clm_err err = {0};
@@ -217,7 +217,7 @@ static void steps_are_described_in_one_line(void **state)
 static void a_path_that_is_no_utf8_is_refused_not_changed(void **state)
 {
     struct clm_plan plan = {.target = "file:x", .deployer = "files"};
-    struct clm_step *step = clm_plan_add(&plan, CLM_STEP_FILE_PUT);
+    struct clm_step *step = clm_plan_add(&plan, CLM_STEP_FILE_PUT, NULL);
     struct clm_json *out = clm_json_new_object();
     struct clm_plan again = {0};
     struct clm_err err = {0};
@@ -236,7 +236,7 @@ static void a_path_that_is_no_utf8_is_refused_not_changed(void **state)
 static void an_argument_that_is_no_utf8_is_refused_not_changed(void **state)
 {
     struct clm_plan plan = {.target = "file:x", .deployer = "files"};
-    struct clm_step *step = clm_plan_add(&plan, CLM_STEP_CHECK);
+    struct clm_step *step = clm_plan_add(&plan, CLM_STEP_CHECK, NULL);
     struct clm_json *out = clm_json_new_object();
     struct clm_plan again = {0};
     struct clm_err err = {0};
@@ -315,6 +315,28 @@ static const struct {
      CLM_E_PARSE, "'password': not a reference to a password"},
     {STEP("{'kind':'reload','how':'hook','argv':['x']}"), CLM_E_PARSE, "absolute path"},
     {STEP("{'kind':'reload','how':'none','unit':'a.service'}"), CLM_E_PARSE, "unit"},
+    {STEP("{'kind':'reload','how':'manager','url':'http://127.0.0.1/','user':'','password':"
+          "'known:a'}"),
+     CLM_E_PARSE, "'user': empty"},
+    {STEP("{'kind':'reload','how':'manager','url':'http://127.0.0.1/','user':'a','password':''}"),
+     CLM_E_PARSE, "'password': "},
+    {STEP("{'kind':'reload','how':'hook','argv':[]}"), CLM_E_PARSE, "absolute path"},
+    {STEP("{" PUT ",'path':'/'}"), CLM_E_PARSE, "'path': '/' is not an absolute path"},
+    {STEP("{" PUT ",'path':'/a','store_password':'known:x'}"), CLM_E_PARSE,
+     "'store_password': for keystores only"},
+    {STEP("{'kind':'file.put','content':'leaf','path':'/a','may_create':true,'mode':0,'uid':0,"
+          "'gid':0,'key_password':'known:x'}"),
+     CLM_E_PARSE, "'key_password': for keystores and private keys"},
+    {STEP("{" PUT ",'path':'/a','format':'jks','store_password':'file:/'}"), CLM_E_PARSE,
+     "'store_password': not a reference"},
+    {STEP("{" PUT ",'path':'/a','format':'jks','store_password':'conf:'}"), CLM_E_PARSE,
+     "'store_password': not a reference"},
+    {STEP("{'kind':'file.put','content':'edit','path':'/a','may_create':false,'mode':0,'uid':0,"
+          "'gid':0,'edits':[{'offset':3,'len':2,'text':'a'}]}"),
+     CLM_E_PARSE, "needs edits and 'expect_sha256'"},
+    {STEP("{'kind':'file.put','content':'edit','path':'/a','may_create':true,'mode':0,'uid':0,"
+          "'gid':0,'expect_sha256':'" SHA "','edits':[{'offset':3,'len':2,'text':'a'}]}"),
+     CLM_E_PARSE, ""},
     {STEP("{'kind':'check','argv':[]}"), CLM_E_PARSE, "element 0 must be an absolute path"},
     {STEP("{'kind':'check','argv':['nginx']}"), CLM_E_PARSE, "element 0 must be an absolute path"},
     {STEP("{'kind':'check','argv':['/n',1]}"), CLM_E_PARSE, "'argv': element 1 is no string"},
@@ -374,7 +396,7 @@ static void endpoints_are_copied_and_replaced(void **state)
     struct clm_endpoint endpoints[2] = {{.addr = "127.0.0.1", .port = 1},
                                         {.addr = "::1", .port = 2}};
     struct clm_plan plan = {0};
-    struct clm_step *step = clm_plan_add(&plan, CLM_STEP_VERIFY);
+    struct clm_step *step = clm_plan_add(&plan, CLM_STEP_VERIFY, NULL);
 
     (void)state;
     assert_non_null(step);
@@ -395,7 +417,7 @@ static void many_steps_can_be_added(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < 100; i++) {
-        struct clm_step *step = clm_plan_add(&plan, CLM_STEP_FILE_PUT);
+        struct clm_step *step = clm_plan_add(&plan, CLM_STEP_FILE_PUT, NULL);
 
         assert_non_null(step);
         assert_int_equal(step->mode, 0);

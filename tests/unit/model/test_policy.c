@@ -161,6 +161,9 @@ static void files_must_lie_inside_a_write_root_by_component(void **state)
         {"/", "/srv/a", true},
         {"etc", "/etc/a", false},
         {"/etc", "/etc/..a/b", true},
+        {"/etc", "/etc/.a/b", true},
+        {"/etc", "/etc/ab/c", true},
+        {"/etc", "/etc/.", false},
     };
 
     (void)state;

@@ -2,6 +2,8 @@
 /* Real connections to tests/unit/net/peer.py. */
 #define _GNU_SOURCE /* unshare(2) */
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -524,38 +527,6 @@ static void unverified_fetch_reads_from_anyone_over_https(void **state)
     assert_int_equal(clm_http_fetch_unverified(url, "", 5000, &r, &err), CLM_E_INVAL);
 }
 
-static void this_host_is_asked_whoever_answers_and_no_other(void **state)
-{
-    static const char *const elsewhere[] = {"http://localhost/echo", "https://192.0.2.1/echo",
-                                            "http://127.0.0.1.example.com/echo"};
-    const struct peer *peer = *state;
-    struct clm_http_response r;
-    struct clm_err err;
-    char url[128];
-    struct clm_http_request request = {
-        .method = "GET", .url = url, .response_max = 65536, .timeout_ms = 5000};
-
-    assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
-    assert_int_equal(setenv("https_proxy", "http://127.0.0.1:1", 1), 0);
-    (void)snprintf(url, sizeof(url), "https://127.0.0.1:%u/echo", peer_port(peer, "self"));
-    assert_int_equal(clm_http_do_here(&request, &r, &err), CLM_OK);
-    assert_int_equal(r.status, 200);
-    clm_buf_done(&r.body);
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/echo", peer_port(peer, "http"));
-    assert_int_equal(clm_http_do_here(&request, &r, &err), CLM_OK);
-    assert_int_equal(r.status, 200);
-    clm_buf_done(&r.body);
-    request.connect_to = "192.0.2.1:80";
-    assert_int_equal(clm_http_do_here(&request, &r, &err), CLM_E_INVAL);
-    request.connect_to = NULL;
-    for (size_t i = 0; i < CLM_ARRAY_LEN(elsewhere); i++) {
-        request.url = elsewhere[i];
-        assert_int_equal(clm_http_do_here(&request, &r, &err), CLM_E_INVAL);
-    }
-    (void)unsetenv("http_proxy");
-    (void)unsetenv("https_proxy");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -581,7 +552,6 @@ int main(void)
         cmocka_unit_test(client_certificate_is_shown_and_a_refusal_is_auth),
         cmocka_unit_test(missing_client_files_are_a_configuration_error),
         cmocka_unit_test(unverified_fetch_reads_from_anyone_over_https),
-        cmocka_unit_test(this_host_is_asked_whoever_answers_and_no_other),
     };
     return cmocka_run_group_tests(tests, peer_start, peer_stop);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,7 @@ static void retry_after_is_a_number_or_a_date(void **state)
         {"Sat, 21 Nov 2026 01:54:20 GMT", 60},
         {"Sat, 21 Nov 2026 01:53:20 GMT", 0},
         {"Sat, 21 Nov 2020 01:53:20 GMT", 0},
+        {"Mon, 01 Jan 2300 00:00:00 GMT", UINT32_MAX},
     };
     (void)state;
     for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
@@ -134,6 +136,18 @@ static void a_retry_date_is_read_by_the_peers_clock(void **state)
     assert_int_equal(r.date_s, 1795226000);
     assert_int_equal(feed(&r, "Retry-After: Sat, 21 Nov 2026 01:53:30 GMT\r\n", NULL), CLM_OK);
     assert_int_equal(r.retry_after_s, 10);
+    assert_int_equal(feed(&r, "Retry-After: 99\r\n", NULL), CLM_OK); /* the first one counts */
+    assert_int_equal(r.retry_after_s, 10);
+    assert_int_equal(feed(&r, "Date: Sat, 21 Nov 2026 02:53:20 GMT\r\n", NULL), CLM_OK);
+    assert_int_equal(r.date_s, 1795226000);
+}
+
+static void a_date_that_is_none_is_no_date(void **state)
+{
+    struct clm_http_response r = {0};
+    (void)state;
+    assert_int_equal(feed(&r, "Date: yesterday\r\n", NULL), CLM_OK);
+    assert_int_equal(r.date_s, 0);
 }
 
 static void next_poll_is_told_apart_from_no_header(void **state)
@@ -166,6 +180,15 @@ static void values_that_do_not_fit_are_an_error_not_cut(void **state)
     (void)stpcpy(line, "Clm-Request-Id: ");
     memset(line + 16, 'r', 64);
     assert_int_equal(feed(&r, line, &err), CLM_E_LIMIT);
+
+    static const char *const names[] = {"Retry-After", "Date", "Clm-Next-Poll"};
+    for (size_t i = 0; i < CLM_ARRAY_LEN(names); i++) {
+        (void)snprintf(line, sizeof(line), "%s: %0100d", names[i], 1);
+        err = (struct clm_err){0};
+        assert_int_equal(feed(&r, line, &err), CLM_E_LIMIT);
+        assert_non_null(strstr(err.msg, names[i]));
+    }
+    assert_int_equal(r.retry_after_s, 0);
 }
 
 static void control_characters_are_refused(void **state)
@@ -189,6 +212,7 @@ int main(void)
         cmocka_unit_test(link_up_is_found_among_others),
         cmocka_unit_test(retry_after_is_a_number_or_a_date),
         cmocka_unit_test(a_retry_date_is_read_by_the_peers_clock),
+        cmocka_unit_test(a_date_that_is_none_is_no_date),
         cmocka_unit_test(next_poll_is_told_apart_from_no_header),
         cmocka_unit_test(values_that_do_not_fit_are_an_error_not_cut),
         cmocka_unit_test(control_characters_are_refused),

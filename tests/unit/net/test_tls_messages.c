@@ -51,6 +51,8 @@ static enum clm_code feed(struct clm_tls_seen *seen, const char *hex, size_t cut
     "0302" RANDOM "00"                                                                             \
     "002f"                                                                                         \
     "00"
+#define HELLO_BODY(version, extensions) version RANDOM "00c02b00" extensions
+#define HELLO(version, extensions)      "02000026" HELLO_BODY(version, extensions)
 /* certificates "aabb" and "cc" */
 #define CERT_12                                                                                    \
     "0b00000c"                                                                                     \
@@ -69,7 +71,19 @@ static void versions_are_told(void **state)
     static const struct {
         const char *hex;
         const char *expected;
-    } cases[] = {{HELLO_12, "1.2"}, {HELLO_12_EXT, "1.2"}, {HELLO_13, "1.3"}, {HELLO_11, "1.1"}};
+    } cases[] = {
+        {HELLO_12, "1.2"},
+        {HELLO_12_EXT, "1.2"},
+        {HELLO_13, "1.3"},
+        {HELLO_11, "1.1"},
+        {HELLO("0300", ""), "SSL 3"},
+        {HELLO("0301", ""), "1.0"},
+        {HELLO("0002", ""), ""},
+        {HELLO("0305", ""), ""},
+        {"02000030" HELLO_BODY("0303", "0008002b00047f1c0304"), "1.2"}, /* no single version */
+        {"0200002e" HELLO_BODY("0303", "0006002b00027f1c"), ""},        /* of a draft */
+        {"0200002e" HELLO_BODY("0303", "0006002b00040304"), "1.2"},     /* cut off */
+    };
     (void)state;
     for (size_t i = 0; i < CLM_ARRAY_LEN(cases); i++) {
         struct clm_tls_seen seen = CLM_TLS_SEEN_INIT;

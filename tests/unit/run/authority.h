@@ -12,13 +12,14 @@
 #include "agent/crypto/rng.h"
 #include "agent/model/bundle.h"
 #include "agent/run/identity.h"
+#include "tests/support/pair.h"
 
 #define A_AGENT "agt_01J9ZK3W5V7M2Q8R4T6Y0X1B3C"
 #define B_AGENT "agt_01J9ZK3W5V7M2Q8R4T6Y0X1B3D"
 
-/* A certificate for the key of that request; the caller's buffer is appended. */
-static inline void issue_for(const struct clm_buf *csr_der, const char *agent_id,
-                             struct clm_buf *out_pem)
+/* A certificate with that URI for the key of that request; the caller's buffer is appended. */
+static inline void issue_uri_for(const struct clm_buf *csr_der, const char *agent_id,
+                                 const char *uri, struct clm_buf *out_pem)
 {
     CLM_CLEANUP(clm_rng_free_p) struct clm_rng *rng = NULL;
     CLM_CLEANUP(clm_key_free_p) struct clm_key *ca_key = NULL;
@@ -26,7 +27,6 @@ static inline void issue_for(const struct clm_buf *csr_der, const char *agent_id
     CLM_CLEANUP(clm_cert_chain_free_p) struct clm_cert_chain *ca = NULL;
     CLM_CLEANUP(clm_strs_done) struct clm_strs uris = {0};
     struct clm_csr_info csr = {0};
-    char uri[128];
     int64_t now_s = clm_clock_now_s();
     struct clm_ca_issue issue = {.common_name = "test CA",
                                  .not_before_s = now_s - 3600,
@@ -38,7 +38,6 @@ static inline void issue_for(const struct clm_buf *csr_der, const char *agent_id
     assert_int_equal(clm_ca_self_signed(rng, ca_key, &issue, &ca_pem, NULL), CLM_OK);
     assert_int_equal(clm_cert_chain_from_pem(ca_pem.data, ca_pem.len, &ca, NULL), CLM_OK);
     assert_int_equal(clm_csr_parse(csr_der->data, csr_der->len, &csr, NULL), CLM_OK);
-    (void)snprintf(uri, sizeof(uri), "clm://acme/agent/%s", agent_id);
     assert_int_equal(clm_strs_add(&uris, uri, NULL), CLM_OK);
     issue = (struct clm_ca_issue){.common_name = agent_id,
                                   .uris = &uris,
@@ -51,6 +50,15 @@ static inline void issue_for(const struct clm_buf *csr_der, const char *agent_id
                                   .issuer_key = ca_key};
     assert_int_equal(clm_ca_issue(rng, &issue, out_pem, NULL), CLM_OK);
     clm_csr_info_done(&csr);
+}
+
+static inline void issue_for(const struct clm_buf *csr_der, const char *agent_id,
+                             struct clm_buf *out_pem)
+{
+    char uri[128];
+
+    (void)snprintf(uri, sizeof(uri), "clm://acme/agent/%s", agent_id);
+    issue_uri_for(csr_der, agent_id, uri, out_pem);
 }
 
 /* An identity of that generation, in force in dir. */
@@ -91,7 +99,7 @@ static inline bool pair_fits(const char *dir)
            clm_fs_read(path, CLM_CHAIN_PEM_MAX, &cert_pem, NULL) == CLM_OK &&
            clm_key_from_pem(key_pem.data, key_pem.len, &key, NULL) == CLM_OK &&
            clm_cert_chain_from_pem(cert_pem.data, cert_pem.len, &chain, NULL) == CLM_OK &&
-           clm_cert_matches_key(chain, 0, key);
+           is_pair(chain, 0, key);
 }
 
 #endif

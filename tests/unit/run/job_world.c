@@ -128,16 +128,22 @@ int job_world_teardown(void **state)
     return 0;
 }
 
+void job_world_end_host(struct fixture *f)
+{
+    clm_link_free(f->link);
+    f->link = NULL;
+    if (f->host > 0) {
+        assert_int_equal(waitpid(f->host, NULL, 0), f->host);
+        f->host = 0;
+    }
+}
+
 void job_world_host(struct fixture *f, const struct host_row *rows, size_t n)
 {
     char log[128];
     int pair[2];
 
-    clm_link_free(f->link);
-    f->link = NULL;
-    if (f->host > 0) {
-        assert_int_equal(waitpid(f->host, NULL, 0), f->host);
-    }
+    job_world_end_host(f);
     (void)snprintf(log, sizeof(log), "%s/ops", f->home.dir);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     f->host = fork();

@@ -70,6 +70,9 @@ struct fixture {
 
 int job_world_setup(void **state);
 int job_world_teardown(void **state);
+/* Until it has ended, it notes in the home what it is asked. */
+void job_world_end_host(struct fixture *f);
+/* In place of the one before it. */
 void job_world_host(struct fixture *f, const struct host_row *rows, size_t n);
 void job_world_offer(struct fixture *f, const char *type);
 int job_world_run(struct fixture *f, const struct exchange *list, size_t n);

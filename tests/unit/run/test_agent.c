@@ -2,6 +2,10 @@
 /* What the main process decides, without its children: it is given the outcomes of polls. */
 #include "tests/unit/run/authority.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "agent/base/clock.h"
 #include "agent/run/agent.h"
 #include "agent/run/inventory.h"
@@ -196,6 +200,38 @@ static void cancel_of_a_waiting_job_lets_it_ask_at_once(void **state)
     assert_int_equal(clm_record_load(&f->home.config, A_JOB, &record, NULL), CLM_OK);
     assert_int_equal(clm_record_int(&record, "next_try_s"), 0);
     clm_record_done(&record);
+}
+
+static void a_lease_is_only_lost_if_the_poll_told_of_it(void **state)
+{
+    struct fixture *f = *state;
+    struct clm_child *child = &f->agent.children.list[0];
+
+    judge_body(f, "{\"body\":{\"offers\":[{\"job_id\":\"" A_JOB
+                  "\",\"type\":\"scan\",\"target\":\"host\"}]}}");
+    for (int i = 0; i < 2; i++) { /* 0: leased again while the poll was held */
+        struct clm_record record;
+        int status = 0;
+
+        assert_int_equal(clm_record_load(&f->home.config, A_JOB, &record, NULL), CLM_OK);
+        clm_json_set_int(record.root, "leased_ms", i == 0 ? NOW_MS + 5 : NOW_MS - 5);
+        assert_int_equal(clm_record_save(&f->home.config, &record, NULL), CLM_OK);
+        clm_record_done(&record);
+        child->pid = fork();
+        if (child->pid == 0) {
+            (void)pause();
+            _exit(0);
+        }
+        memcpy(child->id, A_JOB, sizeof(A_JOB));
+        f->agent.poll_started_ms = NOW_MS;
+        judge_body(f, "{\"body\":{\"leases\":[{\"job_id\":\"" A_JOB
+                      "\",\"ok\":false,\"code\":\"stale-fence\"}]}}");
+        assert_int_equal(kill(child->pid, SIGTERM),
+                         0); /* comes after what it was told, if it was */
+        assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+        assert_int_equal(WTERMSIG(status), i == 0 ? SIGTERM : SIGUSR2);
+        child->pid = 0;
+    }
 }
 
 static void a_bad_answer_is_no_reason_to_stop(void **state)
@@ -427,6 +463,7 @@ int main(void)
         WITH(orders_of_the_answer_are_kept),
         WITH(wish_for_an_inventory_that_came_meanwhile_is_no_wish),
         WITH(cancel_of_a_waiting_job_lets_it_ask_at_once),
+        WITH(a_lease_is_only_lost_if_the_poll_told_of_it),
         WITH(a_bad_answer_is_no_reason_to_stop),
         WITH(pokes_are_limited),
         WITH(splay_is_that_of_the_protocol),

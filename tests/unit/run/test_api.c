@@ -102,6 +102,7 @@ static void answers_of_others_are_never_believed(void **state)
         {{"GET", "/", NULL, 404, "application/json", "{}", NULL, NULL, 0}, "no problem document"},
         {{"GET", "/", NULL, 410, NULL, "gone", NULL, NULL, 0}, "undecodable problem"},
         {{"GET", "/", NULL, 410, NULL, PROBLEM, "", NULL, 0}, "problem without Clm-Request-Id"},
+        {{"GET", "/", NULL, 410, NULL, "[]", NULL, NULL, 0}, "problem that is no object"},
         {{"GET", "/", NULL, 502, "text/html", "Bad Gateway", "", NULL, 0}, "gateway"},
         {{"GET", "/", NULL, 0, NULL, NULL, NULL, NULL, 0}, "no connection"},
     };
@@ -163,6 +164,7 @@ static void what_may_be_tried_again(void **state)
         {503, "{\"code\":\"draining\",\"retryable\":true}", CLM_E_REMOTE, true},
         {503, "{\"code\":\"x\",\"retryable\":false}", CLM_E_REMOTE, false},
         {500, "{\"retryable\":\"yes\"}", CLM_E_REMOTE, true},
+        {422, "{\"code\":7,\"title\":\"x\"}", CLM_E_REMOTE, false},
     };
     const struct clm_api_request request = {.method = "GET", .path = "/x"};
 
@@ -183,16 +185,16 @@ static void what_may_be_tried_again(void **state)
 
 static void foreign_text_cannot_break_lines(void **state)
 {
-    const struct exchange e = {"GET", "/",  NULL,
-                               400,   NULL, "{\"code\":\"x\",\"detail\":\"one\\ntwo\\u001b[31m\"}",
-                               NULL,  NULL, 0};
+    const struct exchange e = {
+        "GET", "/",  NULL, 400, NULL, "{\"code\":\"x\",\"detail\":\"one\\ntwo\\u001b[31m\\u007f\"}",
+        NULL,  NULL, 0};
     struct script s = {.list = &e, .n = 1};
     const struct clm_api_request request = {.method = "GET", .path = "/x"};
     struct clm_api_response out;
 
     (void)state;
     assert_int_equal(call(&s, &request, &out, NULL), CLM_E_REMOTE);
-    assert_string_equal(out.detail, "one two [31m");
+    assert_string_equal(out.detail, "one two [31m ");
     clm_api_response_done(&out);
 }
 
@@ -243,6 +245,101 @@ static void next_url_is_tried_and_the_good_one_kept(void **state)
     assert_int_equal(clm_api_new(&opts, &api, NULL), CLM_E_INVAL);
 }
 
+static void not_modified_has_no_body(void **state)
+{
+    const struct exchange e = {"GET", "/", NULL, 304, "text/html", "<html>", NULL, NULL, 0};
+    struct script s = {.list = &e, .n = 1};
+    const struct clm_api_request request = {.method = "GET", .path = "/x"};
+    struct clm_api_response out;
+
+    (void)state;
+    assert_int_equal(call(&s, &request, &out, NULL), CLM_OK);
+    assert_int_equal(out.status, 304);
+    assert_null(out.json);
+    clm_api_response_done(&out);
+}
+
+static void given_header_and_key_are_sent_as_they_are(void **state)
+{
+    const struct exchange e = {"POST", "/", NULL, 200, NULL, "{}", NULL, NULL, 0};
+    struct script s = {.list = &e, .n = 1};
+    const struct clm_api_request request = {
+        .method = "POST", .path = "/x", .idempotency_key = "THE-KEY", .header = "Clm-Proof: abc"};
+    struct clm_api_response out;
+
+    (void)state;
+    assert_int_equal(call(&s, &request, &out, NULL), CLM_OK);
+    assert_non_null(strstr(s.headers, "Idempotency-Key: THE-KEY\n"));
+    assert_non_null(strstr(s.headers, "Clm-Proof: abc\n"));
+    assert_null(strstr(s.headers, "Content-Type"));
+    clm_api_response_done(&out);
+}
+
+static void path_that_is_too_long_is_sent_to_nobody(void **state)
+{
+    struct script s = {.list = NULL};
+    char path[1100];
+    const struct clm_api_request request = {.method = "GET", .path = path};
+    CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(100);
+    const struct clm_config config = {.state_dir = ""};
+    struct clm_api_response out;
+
+    (void)state;
+    memset(path, 'x', sizeof(path) - 1);
+    path[sizeof(path) - 1] = '\0';
+    assert_int_equal(call(&s, &request, &out, NULL), CLM_E_LIMIT);
+    clm_api_response_done(&out);
+    assert_int_equal(clm_api_fetch_cacerts(&config, path, &pem, NULL), CLM_E_LIMIT);
+}
+
+static void session_needs_what_it_trusts_and_whom_to_ask(void **state)
+{
+    struct home h;
+    struct clm_strs none = {0};
+    struct clm_identity identity = {.generation = 1};
+    struct clm_api *api = NULL;
+    struct clm_err err = {0};
+
+    (void)state;
+    home_open(&h);
+    assert_int_equal(clm_api_open(&h.config, &identity, "B", &api, &err), CLM_E_NOTFOUND);
+    assert_non_null(strstr(err.msg, "ca.pem"));
+    assert_int_not_equal(clm_api_open_anonymous(&h.config, &none, "no PEM", &api, &err), CLM_OK);
+    size_t len = strlen(h.config.state_dir);
+    for (size_t room = 12; room < 21; room++) { /* for no directory, for no file in it */
+        size_t slashes = sizeof(h.config.state_dir) - 1 - room - len;
+
+        memset(h.config.state_dir + len, '/', slashes);
+        h.config.state_dir[len + slashes] = '\0';
+        assert_int_equal(clm_api_open(&h.config, &identity, "B", &api, &err), CLM_E_LIMIT);
+        h.config.state_dir[len] = '\0';
+    }
+    assert_null(api);
+    home_close(&h);
+}
+
+static void proxy_of_the_configuration_is_taken(void **state)
+{
+    struct clm_config config = {.state_dir = ""};
+    struct clm_strs urls = {0};
+    struct clm_api *api = NULL;
+    struct clm_api_response out;
+    const struct clm_api_request request = {.method = "GET", .path = "/x", .timeout_ms = 2000};
+    struct clm_err err = {0};
+
+    (void)state;
+    (void)snprintf(config.control_plane.proxy, sizeof(config.control_plane.proxy),
+                   "http://127.0.0.1:1");
+    assert_int_equal(clm_api_open_anonymous(&config, &urls, NULL, &api, &err), CLM_E_INVAL);
+    assert_int_equal(clm_strs_add(&urls, "https://cp.invalid", NULL), CLM_OK);
+    assert_int_equal(clm_api_open_anonymous(&config, &urls, NULL, &api, &err), CLM_OK);
+    assert_int_equal(clm_api_call(api, &request, &out, &err), CLM_E_NET);
+    assert_non_null(strstr(err.msg, "refused")); /* by the proxy: that name has no address */
+    clm_api_response_done(&out);
+    clm_api_free(api);
+    clm_strs_done(&urls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +352,11 @@ int main(void)
         cmocka_unit_test(foreign_text_cannot_break_lines),
         cmocka_unit_test(pem_is_taken_only_as_pem),
         cmocka_unit_test(next_url_is_tried_and_the_good_one_kept),
+        cmocka_unit_test(not_modified_has_no_body),
+        cmocka_unit_test(given_header_and_key_are_sent_as_they_are),
+        cmocka_unit_test(path_that_is_too_long_is_sent_to_nobody),
+        cmocka_unit_test(session_needs_what_it_trusts_and_whom_to_ask),
+        cmocka_unit_test(proxy_of_the_configuration_is_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

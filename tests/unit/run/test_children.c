@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Real processes: /bin/sh, called as "sh _job ID --config FILE", runs the script that _job is. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include "agent/base/fs.h"
 #include "agent/base/str.h"
 #include "agent/run/children.h"
+#include "tests/support/sabotage.h"
 
 struct fixture {
     char dir[64];
@@ -159,6 +161,44 @@ static void a_program_that_is_not_there_is_a_fault_of_the_child(void **state)
     assert_int_not_equal(ended(f, &child), 0);
 }
 
+static void what_does_not_fit_is_refused_or_left_out(void **state)
+{
+    struct fixture *f = *state;
+    struct clm_child child;
+    struct clm_err err = {0};
+    char longest[600];
+    CLM_CLEANUP(clm_buf_done) struct clm_buf out = CLM_BUF_INIT(65536);
+
+    (void)memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    assert_int_equal(clm_children_start(&f->children, longest, "t", &err), CLM_E_LIMIT);
+    assert_int_equal(clm_children_start(&f->children, "job_1", longest, &err), CLM_E_LIMIT);
+    assert_int_equal(clm_children_all(&f->children), 0);
+    assert_int_equal(setenv("no_proxy", longest, 1), 0);
+    f->children.config_path = "";
+    write_script("echo \"$# $1\" >out; env >>out\n");
+    assert_int_equal(clm_children_start(&f->children, "job_1", "t", NULL), CLM_OK);
+    assert_int_equal(ended(f, &child), 0);
+    assert_int_equal(unsetenv("no_proxy"), 0);
+    read_out(&out);
+    assert_memory_equal(clm_buf_str(&out), "1 job_1\n", 8);
+    assert_null(strstr(clm_buf_str(&out), "no_proxy"));
+}
+
+static void where_no_process_can_be_made_that_is_said(void **state)
+{
+    struct fixture *f = *state;
+    struct clm_err err = {0};
+
+    write_script("");
+    f->children.exe = NULL; /* would be ourselves */
+    clm_sabotage_on("fork", 1, EAGAIN);
+    assert_int_equal(clm_children_start(&f->children, "job_1", "t", &err), CLM_E_IO);
+    assert_true(clm_sabotage_off());
+    assert_non_null(strstr(err.msg, "start of job 'job_1'"));
+    assert_int_equal(clm_children_all(&f->children), 0);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -167,6 +207,8 @@ int main(void)
         WITH(list_knows_jobs_scans_and_targets),
         WITH(room_is_limited_and_comes_back),
         WITH(a_program_that_is_not_there_is_a_fault_of_the_child),
+        WITH(what_does_not_fit_is_refused_or_left_out),
+        WITH(where_no_process_can_be_made_that_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

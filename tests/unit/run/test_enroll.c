@@ -43,13 +43,10 @@ static void make_token(int64_t exp_s, const char *url, struct clm_buf *out)
 static enum clm_code enroll(const struct fixture *f, const struct clm_buf *token, bool force,
                             struct clm_err *err)
 {
-    struct clm_json *trust = NULL;
     const struct clm_enroll_opts opts = {
         .token = clm_buf_str(token), .token_len = token->len, .policy_digest = "", .force = force};
 
-    enum clm_code code = clm_enroll(&f->home.config, &opts, &trust, err);
-    assert_null(trust);
-    return code;
+    return clm_enroll(&f->home.config, &opts, err);
 }
 
 static void token_that_is_none_is_refused(void **state)
@@ -110,22 +107,51 @@ static void enrolled_host_is_not_enrolled_by_accident(void **state)
     assert_true(pair_fits(f->dir)); /* the old identity is there until the new one is */
 }
 
+static void token_without_an_end_does_not_expire(void **state)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf token = CLM_BUF_SECRET_INIT(CLM_TOKEN_TEXT_MAX);
+    struct clm_err err = {0};
+
+    make_token(0, "https://127.0.0.1:1", &token);
+    assert_int_equal(enroll(*state, &token, false, &err), CLM_E_NET);
+}
+
+static void damaged_identity_is_replaced_only_on_demand(void **state)
+{
+    const struct fixture *f = *state;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf token = CLM_BUF_SECRET_INIT(CLM_TOKEN_TEXT_MAX);
+    struct clm_err err = {0};
+    char path[PATH_MAX];
+
+    assert_int_equal(clm_identity_path(f->dir, "agent.json", path, NULL), CLM_OK);
+    assert_int_equal(clm_fs_replace(path, "{}", 2, 0600, NULL), CLM_OK);
+    make_token(0, "https://127.0.0.1:1", &token);
+    assert_int_equal(enroll(f, &token, false, &err), CLM_E_PARSE);
+    assert_non_null(strstr(err.msg, "agent.json"));
+    assert_int_equal(enroll(f, &token, true, &err), CLM_E_NET);
+}
+
 /* ---- the answer ---- */
 
-static struct clm_json *answer_with(const struct fixture *f, const char *in_cert)
+static struct clm_json *answer_with_uri(const struct fixture *f, const char *uri)
 {
     struct clm_identity_pending pending;
     CLM_CLEANUP(clm_buf_done) struct clm_buf pem = CLM_BUF_INIT(CLM_CHAIN_PEM_MAX);
     struct clm_json *answer = clm_json_new_object();
 
     assert_int_equal(clm_identity_begin(f->dir, "enroll", "", &pending, NULL), CLM_OK);
-    issue_for(&pending.csr_der, in_cert, &pem);
+    issue_uri_for(&pending.csr_der, A_AGENT, uri, &pem);
     clm_identity_pending_done(&pending);
     clm_json_set_str(answer, "agent_id", A_AGENT);
     clm_json_set_int(answer, "generation", 1);
     clm_json_set_str(answer, "certificate", clm_buf_str(&pem));
     clm_json_set_str(answer, "not_after", "2030-01-01T00:00:00Z");
     return answer;
+}
+
+static struct clm_json *answer_with(const struct fixture *f)
+{
+    return answer_with_uri(f, "clm://acme/agent/" A_AGENT);
 }
 
 static enum clm_code keep(const struct fixture *f, const struct clm_json *answer)
@@ -141,7 +167,7 @@ static enum clm_code keep(const struct fixture *f, const struct clm_json *answer
 static void answer_becomes_the_identity(void **state)
 {
     const struct fixture *f = *state;
-    CLM_CLEANUP(clm_json_free_p) struct clm_json *answer = answer_with(f, A_AGENT);
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *answer = answer_with(f);
     CLM_CLEANUP(clm_identity_done) struct clm_identity identity = {0};
 
     assert_int_equal(keep(f, answer), CLM_OK);
@@ -163,12 +189,12 @@ static void answers_with_a_fault_are_refused(void **state)
         {"agent_id", B_AGENT, CLM_E_CRYPTO},  {"generation", NULL, CLM_E_PARSE},
         {"certificate", NULL, CLM_E_PARSE},   {"certificate", "x", CLM_E_NOTFOUND},
         {"not_after", "soon", CLM_E_PARSE},   {"not_after", NULL, CLM_E_PARSE},
-        {"renew_after", "soon", CLM_E_PARSE},
+        {"renew_after", "soon", CLM_E_PARSE}, {"agent_id", NULL, CLM_E_PARSE},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct fixture *f = *state;
-        CLM_CLEANUP(clm_json_free_p) struct clm_json *answer = answer_with(f, A_AGENT);
+        CLM_CLEANUP(clm_json_free_p) struct clm_json *answer = answer_with(f);
         struct clm_identity identity;
 
         if (rows[i].text == NULL) {
@@ -184,6 +210,28 @@ static void answers_with_a_fault_are_refused(void **state)
     }
 }
 
+#define TEN  "xxxxxxxxxx"
+#define LONG TEN TEN TEN TEN TEN TEN TEN
+
+static void tenant_stands_in_the_certificate_of_this_agent_alone(void **state)
+{
+    static const char *const uris[] = {
+        "https://acme/agent/" A_AGENT, "clm://acme/agent/" B_AGENT,     "clm:///agent/" A_AGENT,
+        "clm://agent/" A_AGENT,        "clm://" LONG "/agent/" A_AGENT,
+    };
+
+    for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+        const struct fixture *f = *state;
+        CLM_CLEANUP(clm_json_free_p) struct clm_json *answer = answer_with_uri(f, uris[i]);
+        struct clm_identity identity;
+
+        if (keep(f, answer) != CLM_E_CRYPTO) {
+            fail_msg("%s was taken", uris[i]);
+        }
+        assert_int_equal(clm_identity_load(f->dir, &identity, NULL), CLM_E_NOTFOUND);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +242,9 @@ int main(void)
         WITH(enrolled_host_is_not_enrolled_by_accident),
         WITH(answer_becomes_the_identity),
         WITH(answers_with_a_fault_are_refused),
+        WITH(token_without_an_end_does_not_expire),
+        WITH(damaged_identity_is_replaced_only_on_demand),
+        WITH(tenant_stands_in_the_certificate_of_this_agent_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,110 @@ static void damaged_request_is_made_anew(void **state)
     }
 }
 
+#define AGENT_JSON(id, tenant, urls, generation)                                                   \
+    "{\"agent_id\":" id ",\"tenant\":" tenant ",\"urls\":" urls ",\"generation\":" generation      \
+    ",\"not_after_s\":2,\"renew_after_s\":1,\"enrolled_at_s\":1}"
+#define GOOD_URLS "[\"https://cp.example\"]"
+
+static void write_file(const struct fixture *f, const char *name, const char *text)
+{
+    char path[PATH_MAX];
+
+    assert_int_equal(clm_identity_path(f->dir, name, path, NULL), CLM_OK);
+    assert_int_equal(clm_fs_replace(path, text, strlen(text), 0600, NULL), CLM_OK);
+}
+
+static void damaged_identity_is_told_member_by_member(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *says;
+    } rows[] = {
+        {"[]", "no JSON object"},
+        {AGENT_JSON("1", "\"acme\"", GOOD_URLS, "1"), "agent_id"},
+        {AGENT_JSON("\"a\"", "[]", GOOD_URLS, "1"), "tenant"},
+        {AGENT_JSON("\"a\"", "\"acme\"", GOOD_URLS, "[]"), "generation"},
+        {AGENT_JSON("\"a\"", "\"acme\"", "{}", "1"), "urls"},
+        {AGENT_JSON("\"a\"", "\"acme\"", "[]", "1"), "urls: empty"},
+        {AGENT_JSON("\"a\"", "\"acme\"", "[7]", "1"), "urls: not a list of URLs"},
+    };
+    const struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct clm_identity identity;
+        struct clm_err err = {0};
+
+        write_file(f, "agent.json", rows[i].text);
+        enum clm_code code = clm_identity_load(f->dir, &identity, &err);
+        if (code != CLM_E_PARSE || strstr(err.msg, rows[i].says) == NULL ||
+            strstr(err.msg, "/agent.json") == NULL || identity.urls.n != 0) {
+            fail_msg("%s: %s: %s", rows[i].text, clm_code_name(code), err.msg);
+        }
+    }
+}
+
+static void url_of_the_identity_has_a_limit(void **state)
+{
+    const struct fixture *f = *state;
+    struct clm_identity identity;
+    struct clm_err err = {0};
+    char urls[CLM_IDENTITY_URL_MAX + 5];
+    char text[1024];
+
+    (void)snprintf(urls, sizeof(urls), "[\"%0*d\"]", CLM_IDENTITY_URL_MAX, 7);
+    (void)snprintf(text, sizeof(text), AGENT_JSON("\"a\"", "\"acme\"", "%s", "1"), urls);
+    write_file(f, "agent.json", text);
+    assert_int_equal(clm_identity_load(f->dir, &identity, &err), CLM_E_PARSE);
+    assert_non_null(strstr(err.msg, "urls: not a list of URLs"));
+}
+
+static void damaged_change_is_not_finished_and_harms_nothing(void **state)
+{
+    static const char *const bad[] = {"{}", "{\"agent\":{}}",
+                                      "{\"agent\":{},\"certificate\":\"x\",\"ca\":[]}"};
+    const struct fixture *f = *state;
+    struct clm_identity identity;
+    char path[PATH_MAX];
+
+    become_agent(f->dir, 1);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct clm_err err = {0};
+
+        write_file(f, "next.done.json", bad[i]);
+        assert_int_equal(clm_identity_load(f->dir, &identity, &err), CLM_E_PARSE);
+        assert_true(err.msg[0] != '\0');
+        assert_true(pair_fits(f->dir));
+    }
+    assert_int_equal(clm_identity_path(f->dir, "next.done.json", path, NULL), CLM_OK);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(clm_identity_load(f->dir, &identity, NULL), CLM_OK);
+    clm_identity_done(&identity);
+}
+
+/* Were it cut, it would be another directory's key. */
+static void directory_that_is_too_long_is_refused_not_cut(void **state)
+{
+    struct fixture *f = *state;
+    CLM_CLEANUP(clm_buf_done) struct clm_buf ca = CLM_BUF_INIT(100);
+    struct clm_identity_pending pending;
+    struct clm_identity identity = {.generation = 1};
+    struct clm_key *key = NULL;
+    struct clm_err err = {0};
+    size_t len = strlen(f->dir);
+
+    memset(f->dir + len, '/', sizeof(f->dir) - 1 - len);
+    f->dir[sizeof(f->dir) - 1] = '\0';
+    assert_int_not_equal(clm_identity_load(f->dir, &identity, &err), CLM_OK);
+    assert_non_null(strstr(err.msg, "File name too long"));
+    assert_int_not_equal(clm_identity_begin(f->dir, "renew", "", &pending, NULL), CLM_OK);
+    assert_int_not_equal(clm_identity_commit(f->dir, &identity, "", NULL, NULL), CLM_OK);
+    assert_int_not_equal(clm_identity_check(f->dir, "", NULL), CLM_OK);
+    assert_int_not_equal(clm_identity_device_key(f->dir, &key, NULL), CLM_OK);
+    assert_int_not_equal(clm_identity_read_ca(f->dir, &ca, NULL), CLM_OK);
+    f->dir[len] = '\0';
+    assert_int_equal(clm_identity_load(f->dir, &identity, NULL), CLM_E_NOTFOUND);
+}
+
 static void keys_are_for_us_alone(void **state)
 {
     static const char *const names[] = {"tls.key", "tls.pem", "device.key", "agent.json"};
@@ -336,6 +440,50 @@ static void refused_recovery_keeps_everything(void **state)
     assert_true(pair_fits(f->dir));
 }
 
+static enum clm_code say(void *ctx, const struct clm_http_request *request,
+                         struct clm_http_response *out, struct clm_err *err)
+{
+    const char *body = ctx;
+
+    *out = (struct clm_http_response){.status = strstr(body, "code") == NULL ? 200 : 401};
+    (void)snprintf(out->request_id, sizeof(out->request_id), "%s", A_REQUEST_ID);
+    (void)snprintf(out->content_type, sizeof(out->content_type), "%s",
+                   out->status == 200 ? "application/json" : "application/problem+json");
+    out->body.max = request->response_max;
+    return clm_buf_add_str(&out->body, body, err);
+}
+
+static void recovery_without_a_nonce_is_none(void **state)
+{
+    static const struct {
+        const char *body;
+        const char *says;
+    } rows[] = {
+        {"{\"certificate\":\"x\"}", "sent no nonce"},
+        {"{\"code\":\"nonce-required\"}", "/nonce: missing"},
+    };
+    const struct fixture *f = *state;
+    CLM_CLEANUP(clm_identity_done) struct clm_identity identity = {0};
+
+    become_agent(f->dir, 1);
+    assert_int_equal(clm_identity_load(f->dir, &identity, NULL), CLM_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char body[64];
+        const struct clm_api_opts opts = {
+            .urls = &identity.urls, .boot_id = BOOT, .http = say, .http_ctx = body};
+        CLM_CLEANUP(clm_api_free_p) struct clm_api *api = NULL;
+        struct clm_api_response answer = {0};
+        struct clm_err err = {0};
+
+        (void)snprintf(body, sizeof(body), "%s", rows[i].body);
+        assert_int_equal(clm_api_new(&opts, &api, NULL), CLM_OK);
+        assert_int_equal(clm_identity_recover(f->dir, api, &identity, &answer, &err), CLM_E_PARSE);
+        assert_non_null(strstr(err.msg, rows[i].says));
+        clm_api_response_done(&answer);
+    }
+    assert_int_equal(generation_of(f), 1);
+}
+
 static void half_life_has_a_tenth_of_spread(void **state)
 {
     (void)state;
@@ -344,6 +492,9 @@ static void half_life_has_a_tenth_of_spread(void **state)
     }
     assert_int_equal(clm_identity_half_life(1000, 1000), 1000);
     assert_int_equal(clm_identity_half_life(1000, 10), 1000);
+    /* the year 9999: a tenth of that is more than a random number can say */
+    assert_in_range(clm_identity_half_life(0, 253402300799), 253402300799 * 45 / 100,
+                    253402300799 * 45 / 100 + INT32_MAX);
 }
 
 #ifdef CLM_TEST_HOOKS
@@ -390,6 +541,10 @@ int main(void)
         WITH(request_stays_the_same_until_it_is_answered),
         WITH(recovery_takes_over_the_request_of_a_renewal),
         WITH(damaged_request_is_made_anew),
+        WITH(damaged_identity_is_told_member_by_member),
+        WITH(url_of_the_identity_has_a_limit),
+        WITH(damaged_change_is_not_finished_and_harms_nothing),
+        WITH(directory_that_is_too_long_is_refused_not_cut),
         WITH(keys_are_for_us_alone),
         WITH(device_key_is_made_once),
         WITH(new_identity_replaces_the_old_one),
@@ -399,6 +554,7 @@ int main(void)
         WITH(answers_that_are_not_for_us_change_nothing),
         WITH(recovery_signs_the_nonce_with_the_device_key),
         WITH(refused_recovery_keeps_everything),
+        WITH(recovery_without_a_nonce_is_none),
         WITH(half_life_has_a_tenth_of_spread),
 #ifdef CLM_TEST_HOOKS
         WITH(crash_at_any_point_of_a_renewal_leaves_a_whole_identity),

@@ -2,6 +2,7 @@
 #include "tests/unit/run/world.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -166,6 +167,52 @@ static void absent_agent_is_told_from_a_refusal(void **state)
     f->api = NULL;
     assert_int_equal(clm_status_request(f->home.dir, "status", NULL, &reply, &err), CLM_E_NOTFOUND);
     assert_non_null(strstr(err.msg, "does not run"));
+    /* Nobody listens at what a crash left. */
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/status.sock", f->home.dir);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    (void)close(fd);
+    assert_int_equal(clm_status_request(f->home.dir, "status", NULL, &reply, &err), CLM_E_NET);
+    assert_non_null(strstr(err.msg, "does not run"));
+}
+
+static void path_that_is_too_long_for_a_socket_is_told(void **state)
+{
+    static const size_t lengths[] = {120, 300}; /* for a socket, for anybody */
+    struct fixture *f = *state;
+    struct clm_local_api *other = NULL;
+    struct clm_json *reply = NULL;
+    char dir[512];
+
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        struct clm_err err = {0};
+
+        memset(dir, '/', lengths[i]);
+        dir[lengths[i]] = '\0';
+        assert_int_equal(clm_local_api_open(dir, "", answer, f, &other, &err), CLM_E_LIMIT);
+        assert_int_equal(clm_status_request(dir, "status", NULL, &reply, &err), CLM_E_LIMIT);
+        assert_null(strstr(err.msg, "does not run"));
+    }
+    assert_null(other);
+}
+
+static void main_loop_wakes_for_the_client_that_has_to_hurry(void **state)
+{
+    struct fixture *f = *state;
+    struct pollfd fds[CLM_LOCAL_CLIENTS_MAX + 1];
+    int64_t now_ms = clm_clock_mono_ms();
+    int64_t waits_ms[] = {-1, 10, CLM_LOCAL_TIME_MS + 1};
+    static const int64_t expected_ms[] = {CLM_LOCAL_TIME_MS, 10, CLM_LOCAL_TIME_MS};
+    int fd = connect_raw(f);
+
+    turn(f, now_ms, 100);
+    for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
+        assert_int_equal(clm_local_api_poll(f->api, fds, now_ms, &waits_ms[i]), 2);
+        assert_int_equal(waits_ms[i], expected_ms[i]);
+    }
+    (void)close(fd);
 }
 
 static void socket_is_for_owner_and_group_only(void **state)
@@ -181,6 +228,14 @@ static void socket_is_for_owner_and_group_only(void **state)
     assert_int_equal(st.st_mode & 07777, 0660);
     /* A socket that a crash left is replaced. */
     assert_int_equal(clm_local_api_open(f->home.dir, "", answer, f, &again, NULL), CLM_OK);
+    clm_local_api_close(again);
+    const struct group *own = getgrgid(getegid());
+    assert_non_null(own);
+    assert_int_equal(clm_local_api_open(f->home.dir, own->gr_name, answer, f, &again, NULL),
+                     CLM_OK);
+    assert_int_equal(lstat(path, &st), 0);
+    assert_int_equal(st.st_gid, getegid());
+    assert_int_equal(st.st_mode & 07777, 0660);
     clm_local_api_close(again);
     assert_int_equal(clm_local_api_open(f->home.dir, "no-such-group-here", answer, f, &again, &err),
                      CLM_E_CONFIG);
@@ -297,6 +352,8 @@ int main(void)
         WITH(long_answer_comes_in_parts),
         WITH(errors_reach_the_client_and_keys_do_not),
         WITH(absent_agent_is_told_from_a_refusal),
+        WITH(path_that_is_too_long_for_a_socket_is_told),
+        WITH(main_loop_wakes_for_the_client_that_has_to_hurry),
         WITH(socket_is_for_owner_and_group_only),
         WITH(rule_breakers_are_closed),
         WITH(malformed_request_gets_a_fail),

@@ -172,6 +172,10 @@ static void answers_out_of_range_are_cut_or_refused(void **state)
     assert_int_equal(apply(h, &poll, "{\"cursor\":-1}", true, &orders), CLM_E_LIMIT);
     assert_int_equal(apply(h, &poll, "{\"cursor\":\"1\"}", true, &orders), CLM_E_PARSE);
     assert_int_equal(apply(h, &poll, "{\"cursor\":8,\"offers\":{}}", true, &orders), CLM_E_PARSE);
+    assert_int_equal(apply(h, &poll, "{\"next_poll_s\":\"1\"}", true, &orders), CLM_E_PARSE);
+    assert_int_equal(apply(h, &poll, "{\"wait_max_s\":[]}", true, &orders), CLM_E_PARSE);
+    assert_int_equal(apply(h, &poll, "{\"reconnect_spread_s\":1.5}", true, &orders), CLM_E_PARSE);
+    assert_int_equal(poll.wait_max_s, 300);
     assert_int_equal(poll.cursor, 3);
 }
 
@@ -220,11 +224,13 @@ static void cancels_and_lost_leases_are_told_apart(void **state)
         "\"leases\":[{\"job_id\":\"" A_JOB "\",\"ok\":true},"
         "{\"job_id\":\"" B_JOB "\",\"ok\":false,\"code\":\"stale-fence\"},"
         "{\"job_id\":\"" A_JOB "\",\"ok\":false,\"code\":\"canceled\"},"
-        "{\"job_id\":\"" B_JOB "\",\"ok\":\"no\"}]}");
+        "{\"job_id\":\"" B_JOB "\",\"ok\":\"no\"},"
+        "{\"job_id\":\"job_x\",\"ok\":false},{\"ok\":false},"
+        "{\"job_id\":\"" B_JOB "\",\"ok\":false}]}");
 
     (void)state;
     clm_poll_stops(answer, note_stop, &s);
-    assert_string_equal(s.text, "CC DL CC ");
+    assert_string_equal(s.text, "CC DL CC DL ");
 }
 
 static void add_record(const struct home *h, const char *job_id, const char *job_state)
@@ -268,6 +274,41 @@ static void body_renews_leases_of_running_jobs_only(void **state)
     assert_int_equal(seq, 42);
 }
 
+static void body_lists_sixteen_of_each_and_why_they_wait(void **state)
+{
+    struct home *h = *state;
+    struct clm_poll_state poll = {.seq = 41, .seq_saved = 100};
+    const struct clm_poll_facts facts = {.boot_id = "B", .slots_free = 1};
+    struct clm_record record;
+    size_t leases = 0;
+    char job_id[CLM_ID_SIZE];
+    char path[PATH_MAX];
+
+    for (int i = 0; i < 52; i++) {
+        (void)snprintf(job_id, sizeof(job_id), "job_01J9ZK3W5V7M2Q8R4T6Y0X%04d", 1000 + i);
+        add_record(h, job_id, i < 17 ? "running" : i < 35 ? "offered" : "done");
+    }
+    assert_int_equal(clm_record_load(&h->config, "job_01J9ZK3W5V7M2Q8R4T6Y0X1018", &record, NULL),
+                     CLM_OK);
+    clm_json_set_int(record.root, "next_try_s", 1795225945);
+    assert_int_equal(clm_record_save(&h->config, &record, NULL), CLM_OK);
+    clm_record_done(&record);
+    assert_int_equal(
+        clm_net_path(&h->config, path, NULL, "jobs/job_01J9ZK3W5V7M2Q8R4T6Y0X1017.json"), CLM_OK);
+    assert_int_equal(clm_fs_replace(path, "damaged", 7, 0600, NULL), CLM_OK);
+    CLM_CLEANUP(clm_json_free_p)
+    struct clm_json *body = clm_poll_body(&h->config, &poll, &facts, &leases);
+    assert_int_equal(leases, 16);
+    assert_int_equal(clm_json_len(clm_json_get(body, "leases")), 16);
+    assert_int_equal(clm_json_len(clm_json_get(body, "waiting")), 16);
+    const struct clm_json *first = clm_json_first(clm_json_get(body, "waiting"));
+    assert_string_equal(clm_json_text(clm_json_get(first, "why")), "retry");
+    assert_string_equal(clm_json_text(clm_json_get(first, "until")), "2026-11-21T01:52:25Z");
+    const struct clm_json *second = clm_json_next(first);
+    assert_string_equal(clm_json_text(clm_json_get(second, "why")), "slot");
+    assert_null(clm_json_get(second, "until"));
+}
+
 static void sequence_never_goes_back_over_a_crash(void **state)
 {
     struct home *h = *state;
@@ -293,13 +334,19 @@ static void sequence_never_goes_back_over_a_crash(void **state)
 static void damaged_state_starts_anew(void **state)
 {
     struct home *h = *state;
+    static const char *const bad[] = {"{\"seq\":\"x\"", "[]", "{\"seq\":\"x\"}", "{\"cursor\":-1}",
+                                      "{\"spread_s\":86401}"};
     struct clm_poll_state poll;
     char path[PATH_MAX];
 
     assert_int_equal(clm_net_path(&h->config, path, NULL, "poll.json"), CLM_OK);
-    assert_int_equal(clm_fs_replace(path, "{\"seq\":\"x\"", 10, 0600, NULL), CLM_OK);
-    clm_poll_load(&h->config, &poll);
-    assert_int_equal(poll.seq, 0);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(clm_fs_replace(path, bad[i], strlen(bad[i]), 0600, NULL), CLM_OK);
+        clm_poll_load(&h->config, &poll);
+        assert_int_equal(poll.seq, 0);
+        assert_int_equal(poll.cursor, 0);
+        assert_int_equal(poll.spread_s, 60);
+    }
 }
 
 static void wait_is_bounded_by_config_server_and_leases(void **state)
@@ -311,6 +358,7 @@ static void wait_is_bounded_by_config_server_and_leases(void **state)
     assert_int_equal(clm_poll_wait_s(&h->config, &poll, 1), 30);
     poll.wait_max_s = 20;
     assert_int_equal(clm_poll_wait_s(&h->config, &poll, 0), 20);
+    assert_int_equal(clm_poll_wait_s(&h->config, &poll, 1), 20);
     h->config.control_plane.poll_wait_s = 0;
     assert_int_equal(clm_poll_wait_s(&h->config, &poll, 0), 0);
 }
@@ -343,6 +391,8 @@ static void pause_has_a_floor_and_a_ceiling(void **state)
             fail_msg("row %zu (%s): %lld", i, rows[i].why, (long long)got);
         }
     }
+    h->config.control_plane.interval_max_s = 0; /* no ceiling */
+    assert_int_equal(clm_poll_delay_ms(&h->config, 86400000, 50, 50000), 86400000);
 }
 
 int main(void)
@@ -358,6 +408,7 @@ int main(void)
         WITH(notices_are_read),
         WITH(cancels_and_lost_leases_are_told_apart),
         WITH(body_renews_leases_of_running_jobs_only),
+        WITH(body_lists_sixteen_of_each_and_why_they_wait),
         WITH(sequence_never_goes_back_over_a_crash),
         WITH(damaged_state_starts_anew),
         WITH(wait_is_bounded_by_config_server_and_leases),

@@ -78,6 +78,7 @@ static void each_answer_has_its_consequence(void **state)
         {409, "{\"code\":\"idempotency-in-progress\",\"retryable\":true}", 1, 0, false},
         {401, "{\"code\":\"cert-expired\"}", 1, 0, false},
         {403, "{\"code\":\"agent-disabled\"}", 1, 0, false},
+        {403, "{\"code\":\"agent-pending\"}", 1, 0, false},
         {408, "{}", 1, 0, false},
         {429, "{\"code\":\"rate-limited\"}", 1, 0, false},
         {500, "{\"code\":\"internal\"}", 1, 0, false},
@@ -138,6 +139,55 @@ static void deferred_message_is_not_sent_again_at_once(void **state)
     assert_int_equal(clm_spool_next(dir, clm_clock_now_s(), NULL, &entry, &wait_s, NULL), CLM_OK);
     assert_in_range(wait_s, 98, 151); /* Retry-After and up to half of it */
     clm_spool_entry_done(&entry);
+}
+
+static void result_of_a_job_that_runs_again_or_of_none_archives_nothing(void **state)
+{
+    static const struct exchange list[] = {
+        {"POST", "/result", NULL, 200, NULL, "{}", NULL, NULL, 0},
+        {"POST", "/result", NULL, 200, NULL, "{}", NULL, NULL, 0}};
+    struct home *h = *state;
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
+    const struct clm_spool_message message = {.class_no = CLM_SPOOL_RESULT,
+                                              .job_id = "",
+                                              .method = "POST",
+                                              .path = "/agent/v1/result",
+                                              .body = body};
+    struct clm_record record;
+    char dir[PATH_MAX];
+
+    finished_job(h);
+    assert_int_equal(clm_record_load(&h->config, A_JOB, &record, NULL), CLM_OK);
+    clm_json_set_str(record.root, "state", "running");
+    assert_int_equal(clm_record_save(&h->config, &record, NULL), CLM_OK);
+    clm_record_done(&record);
+    spool_path(h, dir);
+    assert_int_equal(clm_spool_put(dir, &message, NULL), CLM_OK);
+    assert_int_equal(drain(h, list, 2), CLM_OK);
+    assert_int_equal(clm_record_load(&h->config, A_JOB, &record, NULL), CLM_OK);
+    assert_string_equal(clm_record_text(&record, "state"), "running");
+    clm_record_done(&record);
+}
+
+static void inventory_without_a_digest_is_none_that_is_known(void **state)
+{
+    static const struct exchange list[] = {
+        {"PUT", "/inventory", NULL, 204, "", NULL, NULL, NULL, 0}};
+    struct home *h = *state;
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
+    const struct clm_spool_message message = {.class_no = CLM_SPOOL_INVENTORY,
+                                              .method = "PUT",
+                                              .path = "/agent/v1/inventory",
+                                              .body = body};
+    char digest[CLM_DIGEST_TEXT_SIZE] = "x";
+    char dir[PATH_MAX];
+
+    assert_int_equal(clm_inventory_sent(&h->config, "sha256:aa", NULL), CLM_OK);
+    spool_path(h, dir);
+    assert_int_equal(clm_spool_put(dir, &message, NULL), CLM_OK);
+    assert_int_equal(drain(h, list, 1), CLM_OK);
+    clm_inventory_sent_digest(&h->config, digest);
+    assert_string_equal(digest, "");
 }
 
 static void delivered_inventory_is_remembered(void **state)
@@ -216,6 +266,8 @@ int main(void)
         WITH(each_answer_has_its_consequence),
         WITH(refused_message_does_not_hold_up_the_next),
         WITH(deferred_message_is_not_sent_again_at_once),
+        WITH(result_of_a_job_that_runs_again_or_of_none_archives_nothing),
+        WITH(inventory_without_a_digest_is_none_that_is_known),
         WITH(delivered_inventory_is_remembered),
         WITH(digest_changes_with_what_matters_only),
     };

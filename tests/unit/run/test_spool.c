@@ -168,6 +168,126 @@ static void damaged_file_is_put_aside_and_the_rest_goes_on(void **state)
     assert_int_equal(stats.dead, sizeof(bad) / sizeof(bad[0]));
 }
 
+static void message_lacks_no_member(void **state)
+{
+    static const char *const members[] = {"job_id",   "method",  "path",       "idempotency_key",
+                                          "attempts", "first_s", "next_try_s", "body"};
+    const struct fixture *f = *state;
+    struct clm_spool_stats stats;
+    char path[PATH_MAX + 64];
+
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(10000);
+        struct clm_spool_entry entry;
+
+        assert_int_equal(put(f, CLM_SPOOL_RESULT, A_JOB, 5), CLM_OK);
+        assert_int_equal(next_number(f, 1, NULL, &entry), 5);
+        clm_json_set_copy(entry.message, members[i], NULL);
+        assert_int_equal(clm_json_print(entry.message, false, &text, NULL), CLM_OK);
+        (void)snprintf(path, sizeof(path), "%s/0/%s", f->dir, entry.name);
+        assert_int_equal(clm_fs_replace(path, text.data, text.len, 0600, NULL), CLM_OK);
+        clm_spool_entry_done(&entry);
+        assert_int_equal(next_number(f, 1, NULL, &entry), -1);
+        clm_spool_entry_done(&entry);
+        clm_spool_stats(f->dir, 1, &stats);
+        assert_int_equal(stats.n, 0);
+        assert_int_equal(stats.dead, i + 1);
+    }
+}
+
+static void what_is_no_message_is_left_alone(void **state)
+{
+    static const char *const names[] = {".0000.json", "note.txt",
+                                        "0000000000000000000000000000000000000000000.json"};
+    const struct fixture *f = *state;
+    struct clm_spool_stats stats;
+    struct clm_spool_entry entry;
+    char path[PATH_MAX + 64];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/0/%s", f->dir, names[i]);
+        assert_int_equal(clm_fs_replace(path, "{}", 2, 0600, NULL), CLM_OK);
+    }
+    assert_int_equal(next_number(f, 1, NULL, &entry), -1);
+    clm_spool_entry_done(&entry);
+    clm_spool_stats(f->dir, 1, &stats);
+    assert_int_equal(stats.n + stats.dead, 0);
+    assert_int_equal(clm_fs_exists(path), 1);
+}
+
+static void the_shortest_of_all_waits_is_told(void **state)
+{
+    static const int64_t due_s[] = {1300, 1100, 1200};
+    static const char *const jobs[] = {A_JOB, B_JOB, ""};
+    const struct fixture *f = *state;
+    struct clm_spool_entry entry;
+    int64_t wait_s = 0;
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(put(f, CLM_SPOOL_RESULT, jobs[i], i), CLM_OK);
+        assert_int_equal(next_number(f, 1000, jobs[i], &entry), i);
+        assert_int_equal(clm_spool_defer(f->dir, &entry, due_s[i], NULL), CLM_OK);
+        clm_spool_entry_done(&entry);
+        usleep(2000); /* the next ULID has a later millisecond */
+    }
+    assert_int_equal(clm_spool_next(f->dir, 1000, NULL, &entry, &wait_s, NULL), CLM_OK);
+    assert_int_equal(wait_s, 100);
+    clm_spool_entry_done(&entry);
+    assert_int_equal(clm_spool_next(f->dir, 1000, A_JOB, &entry, &wait_s, NULL), CLM_OK);
+    assert_int_equal(wait_s, 300);
+    clm_spool_entry_done(&entry);
+}
+
+/* Files with holes: large, but of no weight. */
+static void too_many_bytes_are_as_bad_as_too_many_files(void **state)
+{
+    static const char *const names[] = {"0/00000000000000000000000001.json",
+                                        "1/00000000000000000000000001.json",
+                                        "1/00000000000000000000000002.json"};
+    static const off_t sizes[] = {CLM_SPOOL_BYTES_MAX_0, CLM_SPOOL_BYTES_MAX_1 - 2, 3};
+    const struct fixture *f = *state;
+    struct clm_spool_stats stats;
+    char path[PATH_MAX + 64];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", f->dir, names[i]);
+        assert_int_equal(clm_fs_replace(path, "", 0, 0600, NULL), CLM_OK);
+        assert_int_equal(truncate(path, sizes[i]), 0);
+    }
+    assert_false(clm_spool_has_room(f->dir));
+    assert_int_equal(put(f, CLM_SPOOL_RESULT, A_JOB, 1), CLM_E_LIMIT);
+    assert_int_equal(put(f, CLM_SPOOL_EVENT, A_JOB, 1), CLM_OK);
+    clm_spool_stats(f->dir, 1, &stats);
+    assert_int_equal(stats.n, 3); /* the result, the newer event and the new one */
+    assert_int_equal(clm_fs_exists(path), 1);
+}
+
+static void directory_that_is_too_long_is_refused_not_cut(void **state)
+{
+    struct fixture *f = *state;
+    CLM_CLEANUP(clm_json_free_p) struct clm_json *message = clm_json_new_object();
+    struct clm_spool_entry entry = {.name = "x.json", .message = message};
+    struct clm_spool_stats stats;
+    int64_t wait_s = 0;
+    size_t len = strlen(f->dir);
+
+    memset(f->dir + len, '/', sizeof(f->dir) - 1 - len);
+    f->dir[sizeof(f->dir) - 1] = '\0';
+    assert_int_not_equal(clm_spool_init(f->dir, NULL), CLM_OK);
+    assert_int_not_equal(put(f, CLM_SPOOL_EVENT, A_JOB, 1), CLM_OK);
+    assert_int_not_equal(put(f, CLM_SPOOL_INVENTORY, A_JOB, 1), CLM_OK);
+    assert_int_not_equal(clm_spool_defer(f->dir, &entry, 1, NULL), CLM_OK);
+    assert_int_not_equal(clm_spool_finish(f->dir, &entry, CLM_SPOOL_DEAD, NULL), CLM_OK);
+    assert_false(clm_spool_has_room(f->dir));
+    clm_spool_stats(f->dir, 1, &stats);
+    assert_int_equal(stats.n, 0);
+    assert_int_not_equal(clm_spool_next(f->dir, 1, NULL, &entry, &wait_s, NULL), CLM_OK);
+    clm_spool_entry_done(&entry);
+    f->dir[len] = '\0';
+    clm_spool_stats(f->dir, 1, &stats);
+    assert_int_equal(stats.n + stats.dead, 0);
+}
+
 static void refused_messages_are_kept_for_a_person(void **state)
 {
     const struct fixture *f = *state;
@@ -314,6 +434,11 @@ int main(void)
         WITH(messages_of_one_job_never_overtake),
         WITH(only_the_newest_inventory_is_kept),
         WITH(damaged_file_is_put_aside_and_the_rest_goes_on),
+        WITH(message_lacks_no_member),
+        WITH(what_is_no_message_is_left_alone),
+        WITH(the_shortest_of_all_waits_is_told),
+        WITH(too_many_bytes_are_as_bad_as_too_many_files),
+        WITH(directory_that_is_too_long_is_refused_not_cut),
         WITH(refused_messages_are_kept_for_a_person),
         WITH(full_spool_takes_no_more_results),
         WITH(full_class_of_events_drops_the_oldest),

@@ -3,6 +3,7 @@
 #ifndef CLM_TESTS_RUN_WORLD_H
 #define CLM_TESTS_RUN_WORLD_H
 
+#include <fts.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,6 @@
 #include <cmocka.h>
 
 #include "agent/base/fs.h"
-#include "agent/base/proc.h"
 #include "agent/run/api.h"
 #include "agent/run/files.h"
 #include "config/config.h"
@@ -50,11 +50,14 @@ static inline void home_open(struct home *h)
 
 static inline void home_close(struct home *h)
 {
-    const char *const argv[] = {"/bin/rm", "-rf", h->dir, NULL};
-    const struct clm_proc rm = {.argv = argv, .timeout_ms = 10000};
-    int status = -1;
+    char *const roots[] = {h->dir, NULL};
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
 
-    assert_int_equal(clm_proc_run(&rm, &status, NULL, NULL), CLM_OK);
+    assert_non_null(tree);
+    for (const FTSENT *e = fts_read(tree); e != NULL; e = fts_read(tree)) {
+        assert_true(e->fts_info == FTS_D || remove(e->fts_accpath) == 0);
+    }
+    assert_int_equal(fts_close(tree), 0);
     clm_config_done(&h->config);
 }
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "agent/base/buf.h"
 #include "tests/support/host_tree.h"
 #include "tests/support/scan_check.h"
 
@@ -276,6 +277,29 @@ static void rewriting_is_judged(void **state)
         {"ProxyPassMatch ^/api http://x", true},
         {"<Location /.well-known>\nProxyPass !\n</Location>\nProxyPass / http://x/", true},
         {"AliasMatch ^/\\.well-known/(.*) /x/$1", false},
+        {"AliasMatch ^/icons/(.*) /x/$1", true},
+        {"RewriteEngine off\nRewriteRule ^(.*)$ https://x$1", true},
+        {"RewriteEngine on\nRewriteCond %{REQUEST_URI} !acme-challenge\nRewriteRule .* https://x/",
+         true},
+        {"RewriteEngine on\nRewriteRule .* - [G]", false},
+        {"RewriteEngine on\nRewriteRule .* - [END]\nRewriteRule .* https://x/", true},
+        {"RewriteEngine on\nRewriteRule .* - [E=a:b]", true},
+        {"<Location /.well-known>\nRequire all granted\n</Location>", true},
+        {"<Location ~ x>\nProxyPass http://x/\n</Location>", true},
+        {"<Location /.well-known/>\nProxyPass http://x/\n</Location>", false},
+        {"Redirect permanent / https://x/", false},
+        {"Redirect x", true},
+        {"Alias /.well-known/ /srv/", true},
+        {"Alias /.well-knownother /srv/", true},
+        {"<Directory />\nRequire all denied\n</Directory>", false},
+        {"<Directory />\nRequire all denied\n</Directory>\n<Directory /d>\nRequire all granted\n"
+         "</Directory>",
+         true},
+        {"<Directory />\nRequire all denied\n</Directory>\n<Directory /d>\nOptions x\n"
+         "</Directory>",
+         false},
+        {"<Directory />\nRequire valid-user\n</Directory>", true},
+        {"<Directory /other>\nRequire all denied\n</Directory>", true},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -344,6 +368,90 @@ static void mod_md_is_left_alone(void **state)
     assert_true(scan_check_says(&s->targets[0].reasons, "mod_md renews"));
 }
 
+static void mod_md_of_other_names_is_nothing_to_it(void **state)
+{
+    const struct clm_service *s =
+        scan_text(*state, "Listen 443\nMDomain b.example c.example\n<MDomainSet d.example>\n"
+                          "</MDomainSet>\n<VirtualHost *:443>\nServerName a.example\n"
+                          "SSLEngine on\nSSLCertificateFile /a\n</VirtualHost>");
+
+    assert_false(scan_check_says(&s->targets[0].reasons, "mod_md renews"));
+}
+
+static void hosts_with_one_pair_are_one_target(void **state)
+{
+    const struct clm_service *s = scan_text(
+        *state, "Listen 443\n<VirtualHost *:443>\nServerName a.example\nSSLEngine on\n"
+                "SSLCertificateFile /a\nSSLCertificateKeyFile /k\n</VirtualHost>\n"
+                "<VirtualHost *:443>\nServerName b.example\nSSLEngine on\nSSLCertificateFile /a\n"
+                "SSLCertificateKeyFile /k\n</VirtualHost>\n<VirtualHost *:443>\nServerName "
+                "c.example\nSSLEngine on\nSSLCertificateFile /a\nSSLCertificateKeyFile /k\n"
+                "SSLCertificateChainFile /c\n</VirtualHost>\n");
+
+    assert_int_equal(s->n_targets, 1);
+    assert_int_equal(s->targets[0].names.dns.n, 3);
+    assert_false(s->targets[0].manageable);
+    assert_string_equal(s->targets[0].chain_path, "");
+}
+
+static void more_web_roots_than_can_be_told_are_left_out(void **state)
+{
+    CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(262144);
+    const struct clm_service *s;
+
+    assert_int_equal(clm_buf_add_str(&text, "Listen 80\n<VirtualHost *:80>\nServerAlias", NULL),
+                     CLM_OK);
+    for (int i = 0; i < 2010; i++) {
+        assert_int_equal(clm_buf_addf(&text, NULL, " n%d.example", i), CLM_OK);
+    }
+    assert_int_equal(clm_buf_add_str(&text, "\n</VirtualHost>\n", NULL), CLM_OK);
+    s = scan_text(*state, clm_buf_str(&text));
+    assert_int_equal(s->n_webroots, 2000);
+    assert_true(scan_check_says(&s->remarks, "web roots beyond 2000 are left out"));
+}
+
+/* Where it has its configuration if nobody says so. */
+static void the_program_says_where_its_configuration_is(void **state)
+{
+    static const struct {
+        const char *exe;
+        const char *cmdline;
+        const char *id;
+        const char *remark;
+    } rows[] = {
+        {"/opt/web/bin/httpd", "httpd", "apache@/opt/web/conf/httpd.conf", "could not be read"},
+        {"/opt/httpd", "httpd", "apache@/opt/httpd", "has its configuration is not known"},
+        {"/opt/httpd", "httpd|-f|/c", "apache@/c", "the version is not known"},
+        {"/opt/httpd", "httpd|-f|/c|-c|Listen 81", "apache@/c", "those directives are not read"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        struct scan_check host;
+
+        scan_check_init(&host, NULL);
+        root_io_text(host.root, rows[i].exe, "");
+        root_io_text(host.root, "/c", "Listen 80\n");
+        start(&host, rows[i].exe, "httpd", rows[i].cmdline);
+        scan_check_run(&host);
+        if (!scan_check_says(&scan_check_service(&host, rows[i].id)->remarks, rows[i].remark)) {
+            fail_msg("row %zu", i);
+        }
+        scan_check_done(&host);
+    }
+}
+
+static void a_server_elsewhere_is_not_read(void **state)
+{
+    struct scan_check *host = *state;
+
+    root_io_text(host->root, "/proc/900/root/c", "");
+    root_io_text(host->root, "/c", "Listen 80\n");
+    scan_check_run(host);
+    assert_true(scan_check_says(&scan_check_service(host, "apache@/usr/sbin/httpd")->remarks,
+                                "runs in a container"));
+}
+
 static void a_broken_configuration_is_a_remark(void **state)
 {
     const struct clm_service *s = scan_text(*state, "\n<VirtualHost *>\n");
@@ -369,6 +477,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(https_sockets_speak_tls_unless_told_otherwise, set_up_bare,
                                         tear_down),
         cmocka_unit_test_setup_teardown(mod_md_is_left_alone, set_up_bare, tear_down),
+        cmocka_unit_test_setup_teardown(mod_md_of_other_names_is_nothing_to_it, set_up_bare,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(hosts_with_one_pair_are_one_target, set_up_bare, tear_down),
+        cmocka_unit_test_setup_teardown(more_web_roots_than_can_be_told_are_left_out, set_up_bare,
+                                        tear_down),
+        cmocka_unit_test(the_program_says_where_its_configuration_is),
+        cmocka_unit_test_setup_teardown(a_server_elsewhere_is_not_read, set_up_bare, tear_down),
         cmocka_unit_test_setup_teardown(a_broken_configuration_is_a_remark, set_up_bare, tear_down),
     };
 

@@ -98,6 +98,44 @@ static void endpoints_are_counted_once_and_limited(void **state)
     clm_target_done(&target);
 }
 
+static void addresses_are_names_too(void **state)
+{
+    static const char *const names[] = {"192.0.2.1", "2001:db8::1", "a.example",
+                                        "_",         "no name",     "a.example"};
+    struct clm_target target = {.n_endpoints = 0};
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(names); i++) {
+        assert_int_equal(clm_target_add_name(&target, names[i], NULL), CLM_OK);
+    }
+    assert_int_equal(target.names.ip.n, 2);
+    assert_int_equal(target.names.dns.n, 1);
+    clm_target_done(&target);
+}
+
+/* A name as long as names may be does not fit beside a label of ours, nor into an id. */
+static void the_longest_names_are_left_out(void **state)
+{
+    char name[CLM_DNS_NAME_SIZE];
+    char sni[CLM_DNS_NAME_SIZE];
+    struct clm_service service = {.kind = "nginx"};
+    struct clm_target *target = clm_service_add_target(&service);
+
+    (void)state;
+    memset(name, 'a', sizeof(name));
+    for (size_t i = 60; i < 250; i += 60) {
+        name[i] = '.';
+    }
+    name[0] = '*';
+    name[1] = '.';
+    name[250] = '\0';
+    clm_probe_sni(name, sni);
+    assert_string_equal(sni, "");
+    assert_int_equal(clm_target_name(&service, target, "nginx", name, NULL), CLM_OK);
+    assert_string_equal(target->id, "nginx:default");
+    clm_service_done(&service);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +143,8 @@ int main(void)
         cmocka_unit_test(names_to_ask_for),
         cmocka_unit_test(ids_are_unique_in_a_service),
         cmocka_unit_test(endpoints_are_counted_once_and_limited),
+        cmocka_unit_test(addresses_are_names_too),
+        cmocka_unit_test(the_longest_names_are_left_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

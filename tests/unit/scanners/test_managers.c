@@ -154,6 +154,68 @@ static void targets_are_marked_through_links(void **state)
     assert_int_equal(two->reasons.n, 0);
 }
 
+static void names_of_managers_are_told_once(void **state)
+{
+    struct world *w = *state;
+    CLM_CLEANUP(clm_strs_done) struct clm_strs names = {0};
+
+    root_io_text(w->root, "/etc/letsencrypt/renewal/a.conf", "");
+    root_io_text(w->root, "/etc/letsencrypt/renewal/README", "");
+    root_io_text(w->root, "/etc/letsencrypt/renewal/b.conf", "");
+    root_io_text(w->root, "/var/lib/certmonger/requests/1",
+                 "cert_file=\"/etc/x.pem\"\nkey_file='/etc/x.key'\n");
+    assert_string_equal(owner(w, "/etc/x.pem"), "certmonger");
+    assert_string_equal(owner(w, "/etc/x.key"), "certmonger");
+    assert_string_equal(owner(w, "/etc/letsencrypt/live/b/cert.pem"), "certbot");
+    assert_string_equal(owner(w, "/etc/letsencrypt/live/README"), "");
+    assert_int_equal(clm_managers_names(w->managers, &names, NULL), CLM_OK);
+    assert_int_equal(names.n, 2);
+    assert_string_equal(names.v[0], "certbot");
+    assert_string_equal(names.v[1], "certmonger");
+}
+
+/* A link that leads up and around is followed by its text. */
+static void paths_are_made_plain(void **state)
+{
+    static const char *const links[] = {"/../../etc/letsencrypt/./live//a/cert.pem",
+                                        "../x/../letsencrypt/live/a/../a/cert.pem",
+                                        "/etc/.x/../..x/../letsencrypt/live/a/cert.pem"};
+    struct world *w = *state;
+
+    root_io_text(w->root, "/etc/letsencrypt/renewal/a.conf", "");
+    for (size_t i = 0; i < CLM_ARRAY_LEN(links); i++) {
+        CLM_CLEANUP(clm_inventory_done) struct clm_inventory inventory = {0};
+        struct clm_target *target = clm_service_add_target(clm_inventory_add_service(&inventory));
+
+        (void)snprintf(target->cert_path, sizeof(target->cert_path), "/etc/nginx/%zu.pem", i);
+        (void)snprintf(target->key_path, sizeof(target->key_path), "engine:x");
+        root_io_link(w->root, target->cert_path, links[i]);
+        assert_int_equal(clm_managers_mark(&w->io.io, &inventory, NULL), CLM_OK);
+        if (strcmp(target->manager, "certbot") != 0) {
+            fail_msg("link %zu: '%s'", i, target->manager);
+        }
+    }
+}
+
+/* More places than are kept: the first are known, and nothing breaks. */
+static void places_are_limited(void **state)
+{
+    struct world *w = *state;
+    char *text = calloc(5000, 32);
+    size_t len = 0;
+
+    assert_non_null(text);
+    for (int i = 0; i < 2500; i++) {
+        len += (size_t)snprintf(text + len, 32, "key_file=/k/%d\n", i);
+    }
+    root_io_text(w->root, "/var/lib/certmonger/requests/1", text);
+    root_io_text(w->root, "/var/lib/certmonger/requests/2", text);
+    free(text);
+    root_io_text(w->root, "/root/.lego/certificates/x", "");
+    assert_string_equal(owner(w, "/k/2499"), "certmonger");
+    assert_string_equal(owner(w, "/root/.lego/certificates/x"), "");
+}
+
 static void the_policy_knows_every_name(void **state)
 {
     const struct clm_opt *opt = clm_options();
@@ -182,6 +244,9 @@ int main(void)
         TEST(each_manager_is_known_by_its_mark),
         TEST(files_that_acme_sh_installed_are_its_own),
         TEST(targets_are_marked_through_links),
+        TEST(names_of_managers_are_told_once),
+        TEST(paths_are_made_plain),
+        TEST(places_are_limited),
         TEST(the_policy_knows_every_name),
     };
 

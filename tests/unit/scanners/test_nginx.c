@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "scanners/pattern.h"
 #include "tests/support/host_tree.h"
 #include "tests/support/scan_check.h"
 
@@ -308,6 +309,19 @@ static void locations_are_chosen_as_nginx_does(void **state)
         {"root /r; location / { try_files /down.html $uri; }", "", "", "comes first"},
         {"root /r; location /.well-known/ { location /.well-known/acme-challenge/ { root /n; } }",
          "/r", "/n/.well-known/acme-challenge", ""},
+        {"root /r; location @named { } location /.well-known/ { root /s; }", "/r",
+         "/s/.well-known/acme-challenge", ""},
+        {"root /r; location = " CLM_ACME_SAMPLE " { root /e; }", "/r",
+         "/e/.well-known/acme-challenge", ""},
+        {"root /r; if ($x) { rewrite ^ /y; }", "", "", "may answer first"},
+        {"root /r; if ($x) { set $y 1; }", "/r", "", ""},
+        {"root /r; location /.well-known/ { if ($x) { return 403; } }", "/r", "",
+         "may answer first"},
+        {"root /r; location /.well-known/ { rewrite ^ /x; }", "/r", "", "changes the path"},
+        {"root /r; deny 192.0.2.1;", "/r", "", ""},
+        {"root /r; try_files $request_uri =404;", "/r", "", ""},
+        {"root /r; location ~ ^/\\.well-known { alias /w/; }", "/r", "", "depends on the request"},
+        {"root /r/; auth_basic off;", "/r", "", ""},
         {"root html;", "/usr/share/nginx/html", "", ""},
         {"root /;", "/", "", ""},
     };

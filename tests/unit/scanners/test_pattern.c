@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -33,6 +34,11 @@ static void expressions_of_real_servers_are_judged(void **state)
         {"\\.well\\-known", false, CLM_PATTERN_YES},
         {"(?i)ACME-CHALLENGE", false, CLM_PATTERN_YES},
         {"(", false, CLM_PATTERN_UNKNOWN},
+        {"\\(|acme", false, CLM_PATTERN_YES}, /* what is escaped stays escaped */
+        {"\\[.]|acme", false, CLM_PATTERN_YES},
+        {"acme\\", false, CLM_PATTERN_UNKNOWN},
+        {"[a\\-]", false, CLM_PATTERN_YES},
+        {"/\\.(?!git)", false, CLM_PATTERN_UNKNOWN},
         {"[", false, CLM_PATTERN_UNKNOWN},
         {"", false, CLM_PATTERN_YES},
     };
@@ -48,10 +54,23 @@ static void expressions_of_real_servers_are_judged(void **state)
     }
 }
 
+static void an_expression_that_is_too_long_is_not_judged(void **state)
+{
+    char pattern[2048];
+
+    (void)state;
+    memset(pattern, 'x', sizeof(pattern) - 1);
+    pattern[sizeof(pattern) - 1] = '\0';
+    assert_int_equal(clm_pattern_match(pattern, false, CLM_ACME_SAMPLE), CLM_PATTERN_UNKNOWN);
+    pattern[1023] = '\0';
+    assert_int_equal(clm_pattern_match(pattern, false, CLM_ACME_SAMPLE), CLM_PATTERN_NO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expressions_of_real_servers_are_judged),
+        cmocka_unit_test(an_expression_that_is_too_long_is_not_judged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

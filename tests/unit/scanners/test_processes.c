@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "scanners/processes.h"
+#include "scanners/users.h"
 #include "tests/support/host_tree.h"
 #include "tests/support/root_io.h"
 
@@ -279,6 +280,120 @@ static void no_proc_at_all_is_an_error(void **state)
     assert_non_null(strstr(err.msg, "list the running processes"));
 }
 
+static void stat_lines_that_no_kernel_writes_are_no_process(void **state)
+{
+    static const char *const lines[] = {
+        "8 x S 1 8 8 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n",
+        "8 )x( S 1 8 8 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n",
+        "8 (x S 1 8 8 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n",
+        "8 (x) S -1 8 8 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n",
+        "8 (x) S +1 8 8 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n",
+        "8 (x) S y 8 8 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n",
+        "8 (x) S 2147483648 8 8 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n",
+        "8 (x) S 99999999999999999999 8 8 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n",
+        "8 (x) S 1 8 8 0 -1 y 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0\n",
+        "8 (x) S 1 8 8 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0\n",
+        "8 (x)",
+    };
+    struct fixture *f = *state;
+
+    add(f, &(struct host_process){.pid = 7, .start = 1, .comm = "a", .exe = "/a", .cmdline = "a"});
+    root_io_text(f->root, "/proc/99999999999/stat", "8 (x) S 1");
+    for (size_t i = 0; i < CLM_ARRAY_LEN(lines); i++) {
+        root_io_text(f->root, "/proc/8/stat", lines[i]);
+        read_all(f);
+        if (f->list.n != 1) {
+            fail_msg("line %zu", i);
+        }
+    }
+}
+
+static void of_one_age_the_smaller_number_comes_first(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int pid = 30; pid > 20; pid--) {
+        add(f, &(struct host_process){
+                   .pid = pid, .start = 5, .comm = "a", .exe = "/a", .cmdline = "a"});
+    }
+    read_all(f);
+    for (size_t i = 0; i < f->list.n; i++) {
+        assert_int_equal(f->list.v[i].pid, 21 + (int)i);
+    }
+}
+
+static void lines_of_the_kernel_that_are_none_are_passed_over(void **state)
+{
+    static const char *const lines[] = {
+        "0: 0100007F:10000 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1",
+        "0: 0100007F:-1 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1",
+        "0: 0100007F:0050 00000000:0000 y 00000000:00000000 00:00000000 00000000 0 0 7 1",
+        "0: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 y 1",
+        "0: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0",
+        "0: 0100007F0:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1",
+    };
+    struct fixture *f = *state;
+
+    add(f, &(struct host_process){.pid = 1, .start = 1, .comm = "a", .exe = "/a", .cmdline = "a"});
+    for (size_t i = 0; i < CLM_ARRAY_LEN(lines); i++) {
+        root_io_text(f->root, "/proc/1/net/tcp", lines[i]);
+        read_all(f);
+        if (f->list.sockets.n != 0) {
+            fail_msg("line %zu", i);
+        }
+    }
+    assert_null(clm_sockets_find(&f->list.sockets, 7));
+}
+
+static void names_of_users_are_read_as_far_as_they_go(void **state)
+{
+    struct fixture *f = *state;
+    CLM_CLEANUP(clm_users_done) struct clm_users users = {.passwd = CLM_BUF_INIT(0)};
+    char name[16];
+
+    root_io_text(f->root, "/etc/passwd", "nocolon\none:\ntwo:x\nnone:x:/\nplus:x:+5\nfive:x:5:5");
+    assert_int_equal(clm_users_read(&f->io.io, &users, NULL), CLM_OK);
+    clm_users_user(&users, 5, name, sizeof(name));
+    assert_string_equal(name, "five");
+    clm_users_user(&users, 6, name, sizeof(name));
+    assert_string_equal(name, "6");
+    clm_users_group(&users, 5, name, sizeof(name));
+    assert_string_equal(name, "5");
+}
+
+static void a_process_without_a_program_has_its_name(void **state)
+{
+    static const struct {
+        const char *exe;
+        const char *name;
+    } rows[] = {{"/usr/sbin/x", "x"}, {"/usr/sbin/", "comm"}, {"x", "comm"}, {"", "comm"}};
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        char exe[32];
+        struct clm_process process = {.exe = exe, .comm = "comm"};
+
+        (void)snprintf(exe, sizeof(exe), "%s", rows[i].exe);
+        assert_string_equal(clm_process_name(&process), rows[i].name);
+    }
+}
+
+static void a_status_without_users_is_roots(void **state)
+{
+    static const char *const texts[] = {"Name:\tx\n", "Name:\tx\nUid:\t5\n", "Name:\tx\nUid:\t5 y"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < CLM_ARRAY_LEN(texts); i++) {
+        struct clm_process process = {.pid = 3, .exe = NULL};
+
+        root_io_text(f->root, "/proc/3/cmdline", "x");
+        root_io_text(f->root, "/proc/3/status", texts[i]);
+        assert_int_equal(clm_process_details(&f->io.io, &process, NULL), CLM_OK);
+        assert_int_equal(process.uid, 0);
+        clm_strs_done(&process.argv);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +405,16 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(other_mounts_are_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_proc_at_all_is_an_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stat_lines_that_no_kernel_writes_are_no_process, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(of_one_age_the_smaller_number_comes_first, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(lines_of_the_kernel_that_are_none_are_passed_over, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(names_of_users_are_read_as_far_as_they_go, set_up,
+                                        tear_down),
+        cmocka_unit_test(a_process_without_a_program_has_its_name),
+        cmocka_unit_test_setup_teardown(a_status_without_users_is_roots, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

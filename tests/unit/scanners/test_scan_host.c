@@ -341,6 +341,115 @@ static void what_files_hold_is_told(void **state)
     }
 }
 
+/* Two of one name on one port, by SO_REUSEPORT; a listener for each address. */
+static void services_of_one_name_are_told_apart(void **state)
+{
+    static const struct host_socket sockets[] = {{"00000000", 22, 5, 0}, {"00000000", 22, 6, 0},
+                                                 {"00000000", 22, 7, 0}, {"0100007F", 22, 8, 0},
+                                                 {"0200007F", 22, 9, 0}, {"0100007F", 21, 10, 0}};
+    struct scan_check *host = *state;
+
+    for (int pid = 3; pid < 5; pid++) {
+        host_tree_process(host->root,
+                          &(struct host_process){
+                              .pid = pid,
+                              .parent = 1,
+                              .start = (unsigned)pid,
+                              .comm = "sshd",
+                              .exe = "/usr/sbin/sshd",
+                              .cmdline = "sshd",
+                              .sockets = {pid == 3 ? 5 : 7, pid == 3 ? 6 : 8, pid == 3 ? 0 : 9}});
+    }
+    host_tree_sockets(host->root, 3, sockets, CLM_ARRAY_LEN(sockets));
+    scan_check_run(host);
+    assert_int_equal(scan_check_service(host, "other@sshd:22")->n_listeners, 1);
+    assert_int_equal(scan_check_service(host, "other@sshd:22#2")->n_listeners, 3);
+    assert_string_equal(scan_check_service(host, "other@sshd:22#2")->listeners[0].addr, "0.0.0.0");
+    assert_string_equal(scan_check_service(host, "other@sshd:22#2")->listeners[2].addr,
+                        "127.0.0.2");
+}
+
+static enum clm_code no_bus(void *ctx, clm_io_unit_fn visit, void *arg, struct clm_err *err)
+{
+    (void)ctx;
+    (void)visit;
+    (void)arg;
+    return clm_err_set(err, CLM_E_IO, "the bus does not answer");
+}
+
+static void a_bus_that_does_not_answer_is_an_error_of_the_scan(void **state)
+{
+    struct scan_check *host = *state;
+
+    root_io_text(host->root, "/a.conf", "events {}");
+    nginx(host, 50, "/a.conf", 0);
+    host->io.io.unit_list = no_bus;
+    scan_check_run(host);
+    assert_true(scan_check_says(&host->found.errors, "systemd: the bus does not answer"));
+    assert_string_equal(scan_check_service(host, "nginx@/a.conf")->unit, "nginx.service");
+}
+
+/* The kernel lists what listens, but whose it is cannot be seen. */
+static void sockets_of_nobody_are_counted(void **state)
+{
+    static const struct clm_listening all[] = {{.addr = "0.0.0.0", .port = 1, .inode = 1},
+                                               {.addr = "0.0.0.0", .port = 2, .inode = 2},
+                                               {.addr = "0.0.0.0", .port = 3, .inode = 3},
+                                               {.addr = "0.0.0.0", .port = 4, .inode = 4},
+                                               {.addr = "0.0.0.0", .port = 5, .inode = 5}};
+    struct scan_check *host = *state;
+
+    nginx(host, 50, "/a.conf", 0);
+    host_tree_process(
+        host->root,
+        &(struct host_process){
+            .pid = 1, .start = 1, .comm = "systemd", .exe = "/sbin/init", .cmdline = "init"});
+    host->io.is_closed = true;
+    host->io.listening = all;
+    host->io.n_listening = 1;
+    scan_check_run(host);
+    assert_true(scan_check_says(&host->found.errors, "behind 1 listening socket (0.0.0.0:1)"));
+    host->io.n_listening = CLM_ARRAY_LEN(all);
+    scan_check_run(host);
+    assert_true(scan_check_says(&host->found.errors, "behind 5 listening sockets (0.0.0.0:1, "));
+    assert_true(scan_check_says(&host->found.errors, ":4, ...)"));
+}
+
+static void encrypted_keys_need_a_password_file_that_is_there(void **state)
+{
+    static const struct {
+        const char *key;
+        const char *words; /* "": none named */
+        const char *reason;
+    } rows[] = {
+        {"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE "
+         "KEY-----\n",
+         "", "names no file with its password"},
+        {"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE "
+         "KEY-----\n",
+         "ssl_password_file /loop/x;", "open '/loop/x'"},
+        {"no key", "", "'/k'"},
+    };
+    struct scan_check *host = *state;
+
+    host_tree_copy("tests/fixtures/pki", host->root);
+    root_io_link(host->root, "/loop", "loop");
+    nginx(host, 50, "/a.conf", 0);
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        char text[512];
+
+        root_io_text(host->root, "/k", rows[i].key);
+        (void)snprintf(text, sizeof(text),
+                       "http { %s" BLOCK("443", "a.example", "/www.pem", "/k") "}", rows[i].words);
+        root_io_text(host->root, "/a.conf", text);
+        scan_check_run(host);
+        if (!scan_check_says(&scan_check_target(host, "nginx:a.example")->reasons,
+                             rows[i].reason)) {
+            fail_msg("row %zu", i);
+        }
+    }
+}
+
 static void the_registry_is_well_formed(void **state)
 {
     const struct clm_scanner_ops *const *ops = clm_scanners_all();
@@ -373,6 +482,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_password_of_the_file_opens_the_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_in_two_roles_is_not_one_pair, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_files_hold_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(services_of_one_name_are_told_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_bus_that_does_not_answer_is_an_error_of_the_scan, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(sockets_of_nobody_are_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(encrypted_keys_need_a_password_file_that_is_there, set_up,
+                                        tear_down),
         cmocka_unit_test(the_registry_is_well_formed),
     };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -322,6 +323,28 @@ static void a_wrong_password_is_a_reason(void **state)
 #define CONFIG "/opt/tomcat/conf/server.xml"
 #define TLS    "<Connector port='8443' SSLEnabled='true' "
 
+static void copy_store(struct scan_check *host, const char *from, const char *to)
+{
+    char data[65536];
+    FILE *file = fopen(from, "re");
+    size_t len;
+
+    assert_non_null(file);
+    len = fread(data, 1, sizeof(data), file);
+    (void)fclose(file);
+    root_io_write(host->root, to, data, len);
+}
+
+static void link_again(struct scan_check *host, const char *path)
+{
+    char from[PATH_MAX + 64];
+    char to[PATH_MAX + 128];
+
+    (void)snprintf(from, sizeof(from), "%s%s", host->root, path);
+    (void)snprintf(to, sizeof(to), "%s.other", from);
+    assert_int_equal(link(from, to), 0);
+}
+
 static void bad_configurations_are_told(void **state)
 {
     static const struct {
@@ -341,6 +364,15 @@ static void bad_configurations_are_told(void **state)
         {"<Server><Service>" TLS "keystoreFile='conf/store.jks' keystorePass='secret85'/>"
          "</Service></Server>",
          NULL, "holds 2 keys"},
+        {"<Server><Service>" TLS "keystoreFile='/empty.p12' keystorePass='changeit'/>"
+         "</Service></Server>",
+         NULL, "has no entry with a private key"},
+        {"<Server><Service>" TLS "keystoreFile='/linked.jks' keystorePass='secret85' "
+         "keyAlias='shop'/></Service></Server>",
+         NULL, "has more than one name"},
+        {"<Server><Service>" TLS "keystoreFile='conf/store.jks' keystorePass='secret85' "
+         "keystoreType='BKS'/></Service></Server>",
+         NULL, "keystores of the type 'BKS' cannot be written"},
         {"<Server><Service>" TLS "keystoreFile='conf/store.jks' keystorePass='secret85' "
          "keyAlias='shop' keyPass='wrong'/></Service></Server>",
          NULL, "the key in"},
@@ -361,6 +393,9 @@ static void bad_configurations_are_told(void **state)
         const struct clm_service *s;
 
         root_io_text(host->root, CONFIG, cases[i].xml);
+        copy_store(host, "tests/fixtures/keystore/openssl-cacerts.p12", "/empty.p12");
+        copy_store(host, "tests/fixtures/tomcat-8.5/opt/tomcat/conf/store.jks", "/linked.jks");
+        link_again(host, "/linked.jks");
         start(host, "/usr/bin/java|-Dcatalina.base=/opt/tomcat" MAIN, (const unsigned[]){8443, 0});
         s = scan_check_service(host, "tomcat@" CONFIG);
         if (cases[i].remark != NULL && !scan_check_says(&s->remarks, cases[i].remark)) {
@@ -435,6 +470,102 @@ static void a_web_root_is_the_root_application(void **state)
     done(host);
 }
 
+#define SITE(host)                                                                                 \
+    "<Server><Service name='Catalina'><Connector port='8080'/><Connector port='80'/>"              \
+    "<Engine name='E' defaultHost='a.example'>" host "</Engine></Service></Server>"
+
+static void web_roots_say_where_files_go_or_why_not(void **state)
+{
+    static const struct {
+        const char *host;
+        const char *path;
+        const char *reason; /* "": none */
+    } rows[] = {
+        {"<Host name='a.example'/>", "/opt/tomcat/webapps/ROOT", ""},
+        {"<Host name='a.example' appBase='/apps'/>", "/apps/ROOT", ""},
+        {"<Host name='a.example' appBase='${x}'/>", "", "has no directory ROOT"},
+        {"<Host name='a.example' appBase='none'/>", "", "has no directory ROOT"},
+        {"<Host name='a.example' appBase='file'/>", "", "has no directory ROOT"},
+        {"<Host name='a.example'><Context path='/x'/><Context docBase='y'/></Host>",
+         "/opt/tomcat/webapps/ROOT", ""},
+        {"<Host name='a.example'><Context path=''/></Host>", "", "line 1"},
+        {"<Host name='b.example'><Alias>a.example</Alias><Alias/><Alias>not a name</Alias></Host>"
+         "<Host name='a.example' appBase='none'/><Host/>",
+         "", "a file ROOT.xml of this host"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        struct scan_check *host = new_host("tomcat-8.5");
+        char text[1024];
+        const struct clm_webroot *w;
+
+        root_io_text(host->root, "/opt/tomcat/webapps/ROOT/x", "");
+        root_io_text(host->root, "/apps/ROOT/x", "");
+        root_io_text(host->root, "/opt/tomcat/file/ROOT", "");
+        root_io_text(host->root, "/opt/tomcat/conf/E/b.example/ROOT.xml", "");
+        (void)snprintf(text, sizeof(text), SITE("%s"), rows[i].host);
+        root_io_text(host->root, CONFIG, text);
+        start(host, "/usr/bin/java|-Dcatalina.base=/opt/tomcat" MAIN,
+              (const unsigned[]){8080, 80, 0});
+        w = scan_check_webroot(scan_check_service(host, "tomcat@" CONFIG), "a.example");
+        if (strcmp(w->path, rows[i].path) != 0 || w->port != 80 ||
+            (w->reason[0] == '\0') != (rows[i].reason[0] == '\0') ||
+            strstr(w->reason, rows[i].reason) == NULL) {
+            fail_msg("row %zu: port %u '%s' '%s'", i, w->port, w->path, w->reason);
+        }
+        done(host);
+    }
+}
+
+static void the_version_is_found_by_notes_or_by_the_name_of_the_archive(void **state)
+{
+    static const struct {
+        const char *notes; /* NULL: none */
+        const char *jar;   /* what lib/catalina.jar leads to; NULL: nothing */
+        const char *version;
+    } rows[] = {
+        {"\n   Apache Tomcat Version 9.0.65\r\n", NULL, "9.0.65"},
+        {"no word of it", "../../share/java/catalina-10.1.60.jar", "10.1.60"},
+        {NULL, "tomcat10-catalina-10.1.60.jar", "10.1.60"},
+        {NULL, "catalina-x.jar", ""},
+        {NULL, "catalina.jar-1.zip", ""},
+        {NULL, "catalina.jar", ""}, /* in a circle */
+        {NULL, NULL, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLM_ARRAY_LEN(rows); i++) {
+        struct scan_check *host = new_host(NULL);
+
+        root_io_text(host->root, CONFIG, "<Server/>");
+        if (rows[i].notes != NULL) {
+            root_io_text(host->root, "/opt/tomcat/RELEASE-NOTES", rows[i].notes);
+        }
+        if (rows[i].jar != NULL) {
+            root_io_link(host->root, "/opt/tomcat/lib/catalina.jar", rows[i].jar);
+        }
+        start(host, "/usr/bin/java|-Dcatalina.base=/opt/tomcat" MAIN, (const unsigned[]){0});
+        if (strcmp(scan_check_service(host, "tomcat@" CONFIG)->version, rows[i].version) != 0) {
+            fail_msg("row %zu: '%s'", i, scan_check_service(host, "tomcat@" CONFIG)->version);
+        }
+        done(host);
+    }
+}
+
+static void in_a_container_it_is_not_read(void **state)
+{
+    struct scan_check *host = new_host("tomcat-8.5");
+
+    (void)state;
+    root_io_text(host->root, "/proc/501/root/x", "");
+    start(host, "/usr/bin/java|-Dcatalina.base=/opt/tomcat" MAIN, (const unsigned[]){0});
+    assert_true(
+        scan_check_says(&scan_check_service(host, "tomcat@/usr/lib/jvm/java-17/bin/java")->remarks,
+                        "runs in a container"));
+    done(host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +584,9 @@ int main(void)
         cmocka_unit_test(entries_of_one_keystore_do_not_disturb_each_other),
         cmocka_unit_test(a_port_where_nothing_listens_is_told),
         cmocka_unit_test(a_web_root_is_the_root_application),
+        cmocka_unit_test(web_roots_say_where_files_go_or_why_not),
+        cmocka_unit_test(the_version_is_found_by_notes_or_by_the_name_of_the_archive),
+        cmocka_unit_test(in_a_container_it_is_not_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
