@@ -170,12 +170,12 @@ bool clm_str_is_steering(const void *data, size_t len)
     if (len == 1) {
         return p[0] < 0x20 || p[0] == 0x7f;
     }
-    if (len == 2) {
-        return p[0] == 0xc2 && p[1] < 0xa0;
+    if (len == 2) { /* C1; U+061C */
+        return (p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xd8 && p[1] == 0x9c);
     }
-    /* U+2028 and U+2029 (line, paragraph), U+202A..U+202E and U+2066..U+2069 */
+    /* U+200E, U+200F, U+2028 and U+2029 (line, paragraph), U+202A..U+202E, U+2066..U+2069 */
     return len == 3 && p[0] == 0xe2 &&
-           ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
+           ((p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
             (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
 

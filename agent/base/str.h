@@ -34,8 +34,8 @@ bool clm_str_is_utf8(const void *data, size_t len);
 /* Bytes of the well-formed character at the start of data; 0 if there is none. */
 size_t clm_str_utf8_len(const void *data, size_t len);
 /* Would a terminal act on this character of len bytes, not show it? Controls (C0, DEL, C1), the
- * separators of lines and paragraphs, and the marks that turn the direction of what follows, so
- * that a line reads as another one. */
+ * separators of lines and paragraphs, and the marks that turn the direction of what follows
+ * (Bidi_Control, Unicode 15 PropList.txt), so that a line reads as another one. */
 bool clm_str_is_steering(const void *data, size_t len);
 /* One line of good UTF-8: in place, every other byte or character becomes a '?'. */
 void clm_str_make_plain(char *text);

@@ -58,19 +58,17 @@ static size_t character(const char *p, size_t left, bool *out_is_plain, size_t *
 
     *out_is_plain = false;
     *out_columns = 1;
-    if (len == 0 || (len == 1 && (rune < 0x20 || rune == 0x7f))) {
+    if (len == 0) {
         return 1;
+    }
+    if (clm_str_is_steering(p, len)) {
+        return len;
     }
     if (len > 1) {
         rune = byte[0] & (0x7f >> len);
         for (size_t i = 1; i < len; i++) {
             rune = rune << 6 | (byte[i] & 0x3f);
         }
-    }
-    /* C1 controls; ends of lines; marks that turn the direction of what follows (Trojan Source). */
-    if ((rune >= 0x80 && rune < 0xa0) || (rune >= 0x2028 && rune <= 0x202e) ||
-        (rune >= 0x2066 && rune <= 0x2069)) {
-        return len;
     }
     columns = wcwidth(rune); /* glibc: wchar_t is the code point */
     *out_is_plain = true;

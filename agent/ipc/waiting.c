@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* accept4, struct ucred */
+#define _GNU_SOURCE /* accept4, struct ucred, POLLRDHUP */
 #include "agent/ipc/waiting.h"
 
 #include <poll.h>
@@ -24,16 +24,38 @@ static int take_out(struct clm_waiting *waiting, size_t i)
     return fd;
 }
 
-/* False: all of them are root's. */
-static bool make_room(struct clm_waiting *waiting)
+/* Those who have gone meanwhile wait for nothing. */
+static void send_away_who_hung_up(struct clm_waiting *waiting)
+{
+    for (size_t i = waiting->n; i > 0; i--) {
+        struct pollfd p = {.fd = waiting->client[i - 1].fd, .events = POLLRDHUP};
+
+        if (poll(&p, 1, 0) == 1) {
+            (void)close(take_out(waiting, i - 1));
+        }
+    }
+}
+
+static void send_away_last_but_root(struct clm_waiting *waiting)
 {
     for (size_t i = waiting->n; i > 0; i--) {
         if (!waiting->client[i - 1].is_root) {
             (void)close(take_out(waiting, i - 1));
-            return true;
+            return;
         }
     }
-    return false;
+}
+
+/* False: there is no room for this one. */
+static bool make_room(struct clm_waiting *waiting, bool for_root)
+{
+    if (waiting->n == CLM_WAITING_MAX) {
+        send_away_who_hung_up(waiting);
+    }
+    if (waiting->n == CLM_WAITING_MAX && for_root) {
+        send_away_last_but_root(waiting);
+    }
+    return waiting->n < CLM_WAITING_MAX;
 }
 
 static bool is_roots(int fd)
@@ -56,7 +78,7 @@ void clm_waiting_take(struct clm_waiting *waiting, int listen_fd)
         if (fd < 0) {
             return; /* told by the accept that waits */
         }
-        if (waiting->n == CLM_WAITING_MAX && !(is_root && make_room(waiting))) {
+        if (!make_room(waiting, is_root)) {
             (void)close(fd);
             continue;
         }

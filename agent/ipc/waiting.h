@@ -23,8 +23,8 @@ struct clm_waiting {
 };
 void clm_waiting_done(struct clm_waiting *waiting); /* hangs up on all */
 
-/* Takes in who has connected meanwhile, without waiting. If there is no room, who came last goes; for
- * root the last one who is not root. */
+/* Takes in who has connected meanwhile, without waiting. If there is no room, those go who have hung up;
+ * is there still none, who came last; for root the last one who is not root. */
 void clm_waiting_take(struct clm_waiting *waiting, int listen_fd);
 bool clm_waiting_has_root(const struct clm_waiting *waiting);
 /* Whose turn it is; the caller's to close. -1: nobody waits. */

@@ -13,7 +13,7 @@ import json_attacks
 import papers
 from harness import wire
 from harness.wire import WireAgent, WirePlane
-from terminal import steering
+from support.text import steering
 
 PEAK_MAX_KIB = 64 * 1024
 HTML = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>"

@@ -4,6 +4,8 @@ import os
 import pty
 import subprocess
 
+from support.text import steering
+
 COMMANDS = [["status"], ["jobs"], ["history"], ["scan", "--no-probe"]]
 
 
@@ -25,12 +27,6 @@ def on_a_terminal(argv):
     os.close(upper)
     child.wait()
     return seen
-
-
-def steering(text):
-    """Characters that a terminal acts upon, line ends and tabs aside."""
-    return sorted({hex(ord(c)) for c in text if (ord(c) < 32 and c not in "\r\n") or 0x7f <= ord(c) < 0xa0
-                   or 0x2028 <= ord(c) <= 0x202e or 0x2066 <= ord(c) <= 0x2069})
 
 
 def check(world, report, job_ids):

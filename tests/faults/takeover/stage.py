@@ -17,6 +17,7 @@ from harness import base, pki
 from harness.webservers import Nginx
 
 from sign import Plane
+from support.text import steering
 from wire import BODY_MAX, END, FAIL, NOBODY, REPLY, Wire
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
@@ -186,7 +187,7 @@ deploy: {{deadline: {deadline}}}
     def check_answer(self, kind, answer):
         if kind == FAIL:
             message = answer.get("message", "")
-            if not message or "\n" in message or not message.isprintable():
+            if not message or "\n" in message or steering(message):
                 raise Violation(f"a refusal without one clear line: {answer}")
             if answer.get("problem") not in PROBLEMS or not answer.get("code"):
                 raise Violation(f"a refusal without a documented code: {answer}")
@@ -269,8 +270,8 @@ deploy: {{deadline: {deadline}}}
             log.seek(self.seen_log)
             text = log.read()
         self.seen_log += len(text)
-        for line in text.decode(errors="surrogateescape").splitlines():
-            if len(line) > 2048 or not line.replace("\t", " ").isprintable():
+        for line in text.decode(errors="surrogateescape").split("\n"):
+            if len(line) > 2048 or steering(line.replace("\t", " ")):
                 raise Violation(f"in the log: {line[:200]!r}")
         self.check_secrets(text.decode(errors="replace"), "the log")
 

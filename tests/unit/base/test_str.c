@@ -260,6 +260,14 @@ static void characters_that_steer_a_terminal_are_known(void **state)
         {"\xc2\x9f", true},
         {"\xc2\xa0", false},
         {"\xc3\x80", false},
+        {"\xd8\x9b", false},
+        {"\xd8\x9c", true}, /* marks of a direction, Arabic, left, right */
+        {"\xd8\x9d", false},
+        {"\xd9\x9c", false},
+        {"\xe2\x80\x8d", false},
+        {"\xe2\x80\x8e", true},
+        {"\xe2\x80\x8f", true},
+        {"\xe2\x80\x90", false},
         {"\xe2\x80\xa7", false},
         {"\xe2\x80\xa8", true}, /* the end of a line */
         {"\xe2\x80\xae", true}, /* right to left from here */

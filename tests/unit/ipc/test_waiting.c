@@ -177,12 +177,38 @@ static void last_of_the_others_makes_room_for_root(void **state)
     }
 }
 
+/* A crowd that has gone takes no room from who comes next, root or not; who still waits keeps his place. */
+static void who_hung_up_makes_room(void **state)
+{
+    struct place *p = *state;
+    int stays;
+    int comes;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    for (size_t i = 1; i < CLM_WAITING_MAX; i++) {
+        (void)close(come(p, i % 2 == 0 ? 0 : NOBODY, 'g'));
+    }
+    stays = come(p, NOBODY, 's');
+    clm_waiting_take(&p->waiting, p->listen_fd);
+    assert_int_equal(p->waiting.n, CLM_WAITING_MAX);
+    comes = come(p, NOBODY, 'c');
+    clm_waiting_take(&p->waiting, p->listen_fd);
+    assert_int_equal(p->waiting.n, 2);
+    assert_int_equal(served(p), 's');
+    assert_int_equal(served(p), 'c');
+    (void)close(stays);
+    (void)close(comes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(root_is_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crowd_does_not_keep_root_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(queue_full_of_roots_takes_nobody_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_hung_up_makes_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(last_of_the_others_makes_room_for_root, set_up, tear_down),
     };
 
