@@ -18,7 +18,8 @@ def parts_of(session):
             if int(stat.read_text().rpartition(")")[2].split()[3]) == session and \
                     os.readlink(stat.parent / "exe") == str(BOT):
                 argv = (stat.parent / "cmdline").read_bytes().split(b"\0")
-                found[argv[1].decode()] = int(stat.parent.name)
+                if len(argv) > 1:  # it is empty when the process has just ended
+                    found[argv[1].decode()] = int(stat.parent.name)
         except OSError:
             continue
     return found

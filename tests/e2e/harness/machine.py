@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A machine of its own: this host's files under an overlay, real systemd as PID 1 in namespaces."""
+import contextlib
 import os
 import pathlib
 import secrets
@@ -104,8 +105,9 @@ class Machine:
         children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True,
                                   check=False).stdout.split()
         for child in children:
-            if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
-                return int(child)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one that has ended
+                if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                    return int(child)
         return None
 
     def run(self, *args, check=True, timeout=120):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A machine with our units and three web servers, whose disk outlives its power; a control plane elsewhere."""
+import contextlib
 import json
 import os
 import pathlib
@@ -132,8 +133,9 @@ class House(Machine):
         if self.process.poll() is not None:
             raise AssertionError("the machine did not start:\n" + self.log_text())
         for child in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
-                self.pid = int(child)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one that has ended
+                if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                    self.pid = int(child)
         return self.pid
 
     def cut(self):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bytes that are no frames, frames that are no requests, requests that are no operations."""
 import array
+import contextlib
 import os
+import pathlib
 import random
 import socket
 
@@ -79,6 +81,15 @@ def largest_body(stage):
         assert wire.outcome()[0] == REPLY
 
 
+def held_by(pid):
+    """What its descriptors lead to; one that is closed meanwhile leads nowhere."""
+    found = []
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(fd))
+    return found
+
+
 def descriptors(count):
     """They arrive with the bytes; whoever does not ask for them must not keep them."""
     def case(stage):
@@ -90,8 +101,7 @@ def descriptors(count):
                     some = array.array("i", [fd] * min(200, count - at))
                     wire.sock.sendmsg([GOOD], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, some)])
                     assert wire.outcome()[0] == REPLY
-                held = f"/proc/{stage.process.pid}/fd"
-                assert given not in [os.readlink(f"{held}/{n}") for n in os.listdir(held)], "keeps them"
+                assert given not in held_by(stage.process.pid), "keeps them"
         finally:
             os.close(fd)
     return case
