@@ -2,7 +2,7 @@
 #include "agent/ipc/link.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +14,8 @@
 #include "agent/ipc/frame.h"
 #include "agent/ipc/guard.h"
 
+#define STOP_PIECE_MS 100
+
 struct clm_link {
     int fd;
     pid_t child; /* 0: none */
@@ -21,6 +23,8 @@ struct clm_link {
     bool broken;
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": cannot be connected again */
     struct clm_link_handlers handlers;
+    bool (*is_told_to_stop)(void *arg);
+    void *stop_arg;
 };
 
 enum clm_code clm_link_from_fd_take(int fd, struct clm_link **out, struct clm_err *err)
@@ -129,6 +133,12 @@ void clm_link_set_handlers(struct clm_link *link, const struct clm_link_handlers
 void clm_link_set_silence(struct clm_link *link, int silence_ms)
 {
     link->silence_ms = silence_ms;
+}
+
+void clm_link_set_stop(struct clm_link *link, bool (*is_told)(void *arg), void *arg)
+{
+    link->is_told_to_stop = is_told;
+    link->stop_arg = arg;
 }
 
 static enum clm_code parse_object(const struct clm_buf *text, struct clm_json **out,
@@ -274,15 +284,47 @@ static enum clm_code send_request(struct clm_link *link, enum clm_op op,
     return clm_frame_send_json(link->fd, CLM_FRAME_REQUEST, op, body, err);
 }
 
+/* Takes what it waited off io_silence_ms; ends early as soon as something has come. */
+static enum clm_code await_first_word(const struct clm_link *link, int *io_silence_ms,
+                                      struct clm_err *err)
+{
+    int64_t deadline_ms = clm_clock_mono_ms() + *io_silence_ms;
+    int64_t stop_ms = INT64_MAX;
+
+    while (link->is_told_to_stop != NULL) {
+        struct pollfd p = {.fd = link->fd, .events = POLLIN};
+        int64_t now_ms = clm_clock_mono_ms();
+
+        *io_silence_ms = now_ms < deadline_ms ? (int)(deadline_ms - now_ms) : 0;
+        if (poll(&p, 1, *io_silence_ms < STOP_PIECE_MS ? *io_silence_ms : STOP_PIECE_MS) != 0 ||
+            *io_silence_ms == 0) {
+            break;
+        }
+        if (stop_ms == INT64_MAX && link->is_told_to_stop(link->stop_arg)) {
+            stop_ms = now_ms + CLM_LINK_STOP_MS;
+        }
+        if (now_ms >= stop_ms) {
+            return clm_err_set(err, CLM_E_CANCELLED,
+                               "told to stop, and the host half does not answer");
+        }
+    }
+    return CLM_OK;
+}
+
 static enum clm_code converse(struct clm_link *link, enum clm_op op, const struct clm_json *body,
                               struct incoming *in, struct clm_err *err)
 {
     CLM_CLEANUP(clm_buf_done) struct clm_buf text = CLM_BUF_INIT(CLM_FRAME_BODY_MAX);
     struct clm_frame_head head;
+    int silence_ms = link->silence_ms;
 
     enum clm_code code = send_request(link, op, body, err);
+    if (code == CLM_OK) {
+        code = await_first_word(link, &silence_ms, err);
+    }
     while (code == CLM_OK && !in->is_over) {
-        code = clm_frame_recv(link->fd, link->silence_ms, CLM_FRAME_TIMEOUT_MS, &head, &text, err);
+        code = clm_frame_recv(link->fd, silence_ms, CLM_FRAME_TIMEOUT_MS, &head, &text, err);
+        silence_ms = link->silence_ms;
         if (code == CLM_OK) {
             code = take_frame(link, head.kind, &text, in, err);
         }

@@ -9,6 +9,7 @@
 #ifndef CLM_IPC_LINK_H
 #define CLM_IPC_LINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,10 @@
 /* Silence of the host half that ends a call. Longest quiet step: a reload through systemd (90 s)
  * and a server's own configuration test; Java servers take up to 120 s to serve again. */
 #define CLM_LINK_SILENCE_MS 600000
+
+/* Told to stop, a client waits so long for the first word of an answer. Where systemd stops both
+ * halves it may start the host half again only after the client has ended. */
+#define CLM_LINK_STOP_MS 3000
 
 struct clm_link;
 
@@ -56,6 +61,9 @@ void clm_link_set_child(struct clm_link *link, pid_t pid);
 void clm_link_set_handlers(struct clm_link *link, const struct clm_link_handlers *handlers);
 /* In place of CLM_LINK_SILENCE_MS. */
 void clm_link_set_silence(struct clm_link *link, int silence_ms);
+/* Asked again and again while nothing has come for a request: is this process told to stop? Then
+ * CLM_LINK_STOP_MS are left. arg borrowed until changed. NULL: never. */
+void clm_link_set_stop(struct clm_link *link, bool (*is_told)(void *arg), void *arg);
 
 /*
  * clm_link_call() - asks for one operation and waits for its end
@@ -66,8 +74,8 @@ void clm_link_set_silence(struct clm_link *link, int silence_ms);
  *                    err holds its message); out_fail->code is CLM_OK in every other case; the
  *                    pointer may be NULL
  * Effect  events and calls meanwhile go to the handlers
- * Errors  those of the fail; NET, TIMEOUT, PARSE, LIMIT the link broke; BUG the reply holds a
- *         private key, which never crosses this socket
+ * Errors  those of the fail; NET, TIMEOUT, PARSE, LIMIT the link broke; CANCELLED told to stop, and
+ *         nothing had come; BUG the reply holds a private key, which never crosses this socket
  */
 CLM_MUST_USE enum clm_code clm_link_call(struct clm_link *link, enum clm_op op,
                                          const struct clm_json *body, struct clm_json **out_reply,

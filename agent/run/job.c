@@ -257,8 +257,7 @@ void clm_job_on_event(void *arg, const struct clm_json *event)
 
 /* ---- calls ---- */
 
-/* SIGTERM: stop, go on later; SIGUSR1: canceled; SIGUSR2: the job is not ours any more. */
-static void read_signals(struct clm_job *job)
+void clm_job_read_signals(struct clm_job *job)
 {
     struct pollfd p = {.fd = job->world->stop_fd, .events = POLLIN};
     struct signalfd_siginfo info;
@@ -277,13 +276,13 @@ static void read_signals(struct clm_job *job)
 
 void clm_job_forget_loss(struct clm_job *job)
 {
-    read_signals(job);
+    clm_job_read_signals(job);
     job->is_lost = false;
 }
 
 enum clm_code clm_job_check(struct clm_job *job, struct clm_err *err)
 {
-    read_signals(job);
+    clm_job_read_signals(job);
     if (job->is_lost) {
         return clm_err_set(err, CLM_E_CANCELLED, "the control plane gave this job up");
     }

@@ -91,6 +91,9 @@ void clm_job_flush(struct clm_job *job, bool now);
 
 /* ---- calls ---- */
 
+/* SIGTERM: stop, go on later (is_stopping); SIGUSR1: canceled (is_canceled); SIGUSR2: the job is not
+ * ours any more (is_lost). */
+void clm_job_read_signals(struct clm_job *job);
 /* CANCELLED if the job must stop here, with is_lost, is_canceled or is_stopping set; TIMEOUT if its
  * time is over. */
 CLM_MUST_USE enum clm_code clm_job_check(struct clm_job *job, struct clm_err *err);

@@ -2,6 +2,7 @@
 #include "agent/run/job_child.h"
 
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,15 @@ static void child_done(struct child *c)
     clm_fs_close_p(&c->stop_fd);
 }
 
+/* Asked before there is a job, which reads what was signalled. */
+static bool is_told_to_stop(void *arg)
+{
+    const struct child *c = arg;
+    struct pollfd p = {.fd = c->stop_fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1;
+}
+
 static enum clm_code open_link(struct child *c, struct clm_err *err)
 {
     CLM_CLEANUP(clm_json_free_p) struct clm_json *body = clm_json_new_object();
@@ -51,6 +61,7 @@ static enum clm_code open_link(struct child *c, struct clm_err *err)
     if (code != CLM_OK) {
         return clm_err_wrap(err, code, "host half");
     }
+    clm_link_set_stop(c->link, is_told_to_stop, c);
     clm_json_set_int(body, "v", 1);
     clm_json_set_str(body, "version", CLM_VERSION);
     clm_json_set_str(body, "boot_id", c->boot_id);

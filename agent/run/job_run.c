@@ -353,6 +353,7 @@ static int end_work(struct clm_job *job, const struct type_row *type, enum clm_c
     bool host_is_gone = (code == CLM_E_NET || code == CLM_E_TIMEOUT) &&
                         job->fault.problem[0] == '\0' && clm_clock_mono_ms() < job->deadline_ms;
 
+    clm_job_read_signals(job);
     if (code != CLM_OK && job->is_lost) {
         return give_up(job, why->msg);
     }
@@ -369,7 +370,9 @@ static int end_work(struct clm_job *job, const struct type_row *type, enum clm_c
     if (type != NULL && type->is_ours && !job->is_known && !will_be_tried_again(job)) {
         close_at_host(job);
     }
-    clm_inventory_note_host(job->world->config, job->world->link);
+    if (!job->is_stopping) { /* what is installed is noted by the next scan, at the start */
+        clm_inventory_note_host(job->world->config, job->world->link);
+    }
     return report(job);
 }
 
@@ -431,6 +434,14 @@ static void make_probe(void *arg, const struct clm_endpoint *endpoint, struct cl
     clm_probe(endpoint, out);
 }
 
+static bool is_told_to_stop(void *arg)
+{
+    struct clm_job *job = arg;
+
+    clm_job_read_signals(job);
+    return job->is_stopping;
+}
+
 int clm_job_run(const struct clm_job_world *world, const char *job_id)
 {
     CLM_CLEANUP(clm_fs_close_p) int lock_fd = -1;
@@ -449,6 +460,7 @@ int clm_job_run(const struct clm_job_world *world, const char *job_id)
     const struct clm_link_handlers handlers = {
         .on_event = clm_job_on_event, .on_probe = make_probe, .arg = &job};
     clm_link_set_handlers(world->link, &handlers);
+    clm_link_set_stop(world->link, is_told_to_stop, &job);
     job.result = clm_json_new_object();
     (void)clm_json_set_array(job.result, "steps");
     (void)clm_json_set_object(job.result, "effects");
@@ -459,6 +471,7 @@ int clm_job_run(const struct clm_job_world *world, const char *job_id)
         status = run_locked(&job);
     }
     clm_link_set_handlers(world->link, NULL);
+    clm_link_set_stop(world->link, NULL, NULL);
     job_done(&job);
     return status;
 }

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import tempfile
+import time
 
 import pytest
 
@@ -223,6 +224,26 @@ def test_the_network_half_restricts_itself(box):
 
 def test_a_restart_loses_nothing(box):
     box.machine.run("systemctl", "restart", "clmbot.service", "clmbot-host.socket")
+    assert box.order()["state"] == "succeeded"
+
+
+def test_a_restart_in_the_middle_of_a_job_does_not_wait_for_itself(box):
+    """systemd starts the host half again only when the network half has ended, which must not wait for it."""
+    deaf = "/etc/systemd/system/nginx.service.d/deaf.conf"
+    old_file = box.machine.run("cat", "/etc/nginx/tls/www.pem").stdout
+    box.write(deaf, b"[Service]\nExecReload=\nExecReload=/bin/true\n")
+    box.machine.run("systemctl", "daemon-reload")
+    try:
+        job = box.order(wait=False)
+        until(lambda: box.machine.run("cat", "/etc/nginx/tls/www.pem").stdout != old_file, 30, "the swap")
+        begun = time.monotonic()
+        box.machine.run("systemctl", "restart", "clmbot-host.socket", "clmbot.service")
+        assert time.monotonic() - begun < 30, box.machine.run("journalctl", "--no-pager", "-n", "50").stdout
+        assert box.machine.run("cat", "/etc/nginx/tls/www.pem").stdout == old_file
+    finally:
+        box.machine.run("rm", deaf)
+        box.machine.run("systemctl", "daemon-reload")
+    box.ended(job)
     assert box.order()["state"] == "succeeded"
 
 

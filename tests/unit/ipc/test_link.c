@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/ipc/peer.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "agent/base/clock.h"
 #include "agent/ipc/link.h"
 #include "agent/ipc/spawn.h"
 
@@ -238,6 +240,60 @@ static void fail_is_told_to_those_who_do_not_ask_for_it(void **state)
     assert_string_equal(err.msg, "too much");
 }
 
+struct stop {
+    int asked;
+    int told_at; /* the how-manieth time it is told */
+};
+
+static bool is_told_to_stop(void *arg)
+{
+    struct stop *stop = arg;
+
+    return ++stop->asked >= stop->told_at;
+}
+
+/* What a worker asks while systemd holds the host half back until the worker has ended. */
+static void told_to_stop_it_does_not_wait_for_who_never_began(void **state)
+{
+    struct world *w = *state;
+    struct stop stop = {.told_at = 3};
+    struct clm_err err = {0};
+    int64_t begun_ms = clm_clock_mono_ms();
+
+    clm_link_set_stop(w->link, is_told_to_stop, &stop);
+    assert_int_equal(clm_link_call(w->link, CLM_OP_STATUS, NULL, NULL, NULL, &err),
+                     CLM_E_CANCELLED);
+    assert_non_null(strstr(err.msg, "status: told to stop"));
+    assert_true(clm_clock_mono_ms() - begun_ms >= CLM_LINK_STOP_MS);
+    assert_int_equal(stop.asked, 3);
+    assert_int_equal(clm_link_call(w->link, CLM_OP_STATUS, NULL, NULL, NULL, NULL), CLM_E_NET);
+}
+
+static void told_to_stop_it_hears_who_answers(void **state)
+{
+    struct world *w = *state;
+    struct stop stop = {.told_at = 1};
+
+    clm_link_set_stop(w->link, is_told_to_stop, &stop);
+    put(w->peer, CLM_FRAME_REPLY, 0, "{}");
+    assert_int_equal(call(w, NULL, NULL, NULL), CLM_OK);
+    /* Who has begun is waited for as ever: here 200 ms. */
+    put(w->peer, CLM_FRAME_EVENT, 0, "{\"kind\":\"phase\",\"phase\":\"stage\"}");
+    assert_int_equal(call(w, NULL, NULL, NULL), CLM_E_TIMEOUT);
+    assert_int_equal(w->events, 1);
+    assert_int_equal(stop.asked, 0);
+}
+
+static void not_told_to_stop_it_waits_as_ever(void **state)
+{
+    struct world *w = *state;
+    struct stop stop = {.told_at = INT_MAX};
+
+    clm_link_set_stop(w->link, is_told_to_stop, &stop);
+    assert_int_equal(call(w, NULL, NULL, NULL), CLM_E_TIMEOUT);
+    assert_true(stop.asked > 0);
+}
+
 static void requests_from_the_host_half_are_refused(void **state)
 {
     struct world *w = *state;
@@ -431,6 +487,9 @@ int main(void)
         IN_WORLD(broken_conversations_break_the_link),
         IN_WORLD(keys_and_other_bodies_are_not_taken),
         IN_WORLD(fail_is_told_to_those_who_do_not_ask_for_it),
+        IN_WORLD(told_to_stop_it_does_not_wait_for_who_never_began),
+        IN_WORLD(told_to_stop_it_hears_who_answers),
+        IN_WORLD(not_told_to_stop_it_waits_as_ever),
         IN_WORLD(requests_from_the_host_half_are_refused),
         IN_WORLD(end_without_reply_is_a_network_error),
         IN_WORLD(reply_beyond_four_mebibytes_is_refused),

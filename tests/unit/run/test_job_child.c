@@ -2,7 +2,11 @@
 /* "clmbot _job": the courier, renewal and what is put off, with a control plane in place of libcurl. */
 #include "tests/unit/run/wire.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "agent/run/job_child.h"
 #include "agent/run/record.h"
@@ -180,6 +184,29 @@ static void without_a_host_half_everything_waits(void **state)
     assert_int_equal(run(CLM_JOB_ID_SCAN, NULL), CLM_JOB_EXIT_LATER);
 }
 
+/* systemd holds the socket, and starts no host half before this process has ended. */
+static void told_to_stop_it_waits_for_no_host_half(void **state)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct timespec none = {0};
+    sigset_t set;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    assert_int_equal(clm_str_fmt(addr.sun_path, sizeof(addr.sun_path), NULL, "%s/host.sock",
+                                 f.home.config.run_dir),
+                     CLM_OK);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+    assert_int_equal(kill(getpid(), SIGTERM), 0);
+    assert_int_equal(run(A_JOB, NULL), CLM_JOB_EXIT_LATER);
+    assert_int_equal(sigtimedwait(&set, NULL, &none), SIGTERM); /* it was asked for, not taken */
+    (void)close(fd);
+}
+
 static void without_an_identity_nothing_can_be_done(void **state)
 {
     struct home empty;
@@ -238,6 +265,7 @@ int main(void)
         WITH(courier_brings_what_waits),
         WITH(identity_is_renewed_when_it_is_time),
         WITH(without_a_host_half_everything_waits),
+        WITH(told_to_stop_it_waits_for_no_host_half),
         WITH(without_an_identity_nothing_can_be_done),
         WITH(a_renewal_in_need_leaves_a_whole_identity),
     };
