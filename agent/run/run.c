@@ -25,7 +25,7 @@
 #define FD_POLLER 1
 #define FD_LOCAL  2
 #define FDS_MAX   (FD_LOCAL + CLM_LOCAL_CLIENTS_MAX + 1)
-#define STOP_MS   60000 /* children finish what must not be cut in two; systemd waits 90 s */
+#define STOP_MS   60000 /* children finish what must not be cut in two; systemd waits 75 s */
 #define IDLE_MS   250   /* silence after which memory is given back */
 
 struct loop {
