@@ -293,17 +293,16 @@ static enum clm_code await_first_word(const struct clm_link *link, int *io_silen
 
     while (link->is_told_to_stop != NULL) {
         struct pollfd p = {.fd = link->fd, .events = POLLIN};
-        int64_t now_ms = clm_clock_mono_ms();
+        int left_ms = (int)clm_clock_left_ms(deadline_ms);
 
-        *io_silence_ms = now_ms < deadline_ms ? (int)(deadline_ms - now_ms) : 0;
-        if (poll(&p, 1, *io_silence_ms < STOP_PIECE_MS ? *io_silence_ms : STOP_PIECE_MS) != 0 ||
-            *io_silence_ms == 0) {
+        *io_silence_ms = left_ms;
+        if (poll(&p, 1, left_ms < STOP_PIECE_MS ? left_ms : STOP_PIECE_MS) != 0 || left_ms == 0) {
             break;
         }
         if (stop_ms == INT64_MAX && link->is_told_to_stop(link->stop_arg)) {
-            stop_ms = now_ms + CLM_LINK_STOP_MS;
+            stop_ms = clm_clock_mono_ms() + CLM_LINK_STOP_MS;
         }
-        if (now_ms >= stop_ms) {
+        if (clm_clock_left_ms(stop_ms) == 0) {
             return clm_err_set(err, CLM_E_CANCELLED,
                                "told to stop, and the host half does not answer");
         }

@@ -61,6 +61,15 @@ def _cgroups():
     return base if base.is_dir() else pathlib.Path("/sys/fs/cgroup")
 
 
+def pid_one(parent):
+    """PID of the systemd that this process has as its child; None: there is none yet."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one has ended meanwhile
+        for child in pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                return int(child)
+    return None
+
+
 class Machine:
     """start() boots; run() executes inside. share is seen inside under the same path."""
 
@@ -102,13 +111,7 @@ class Machine:
 
     def _init(self):
         assert self.process.poll() is None, self.log.read_text(errors="replace")
-        children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True,
-                                  check=False).stdout.split()
-        for child in children:
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one that has ended
-                if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
-                    return int(child)
-        return None
+        return pid_one(self.process.pid)
 
     def run(self, *args, check=True, timeout=120):
         done = subprocess.run(["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i", "-n", "-C",

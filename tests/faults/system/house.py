@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A machine with our units and three web servers, whose disk outlives its power; a control plane elsewhere."""
-import contextlib
 import json
 import os
 import pathlib
@@ -10,7 +9,7 @@ import subprocess
 
 from harness import pki
 from harness.base import soon, until
-from harness.machine import BOOT, Machine
+from harness.machine import BOOT, Machine, pid_one
 from harness.plane import ControlPlane
 
 from servers import POLICY, SERVERS
@@ -132,10 +131,7 @@ class House(Machine):
         """The machine's PID 1, once it is systemd."""
         if self.process.poll() is not None:
             raise AssertionError("the machine did not start:\n" + self.log_text())
-        for child in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one that has ended
-                if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
-                    self.pid = int(child)
+        self.pid = pid_one(self.process.pid)
         return self.pid
 
     def cut(self):
